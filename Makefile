@@ -1,0 +1,51 @@
+# A fresh machine needs Python 3.11 to 3.13 and make; `make help` lists the words.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo run test test-fast check schema clean
+
+BIN := .venv/bin
+UV := $(shell command -v uv 2>/dev/null)
+STAMP := .venv/.complete
+PYTHON ?= python3
+
+help: ## list these words
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 20
+
+setup: $(STAMP) ## make .venv with the command reconciler in it
+
+$(STAMP): pyproject.toml uv.lock
+ifdef UV
+	@$(UV) sync --quiet --locked --all-extras --all-groups
+else
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --upgrade pip
+	@$(BIN)/python -m pip install --quiet --editable '.[demo]' --group dev
+endif
+	@touch $@
+
+demo: $(STAMP) ## play the whole story on loopback servers (DEMO="--keep" goes on running)
+	@$(BIN)/reconciler demo $(DEMO)
+
+run: $(STAMP) ## run the system over ./accounts.d until Ctrl-C
+	@$(BIN)/reconciler run
+
+test: $(STAMP) ## every test, with a real Dovecot; installs it when root or in CI
+	@sh tests/rig/install.sh
+	@$(BIN)/pytest -n 2 $(TESTS)
+
+test-fast: $(STAMP) ## the tests that need no server
+	@$(BIN)/pytest -n 2 -m 'not real and not slow' $(TESTS)
+
+check: $(STAMP) ## format, lint, types, import contract, generated files
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo > .lint-imports.log || (cat .lint-imports.log; exit 1)
+	@$(BIN)/reconciler schema --check
+	@echo "check: clean"
+
+schema: $(STAMP) ## write schemas/ from the models
+	@$(BIN)/reconciler schema --write schemas
+
+clean: ## remove what the other words made
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .reconciler dist build .lint-imports.log
+	@find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,132 @@
+"""`reconciler apply`, `ack` and `history`: accept the accounts folder, let a guarded plan pass, look back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reconciler.cli.options import (
+    DEFAULT_ACCOUNTS,
+    DEFAULT_SECRETS,
+    DEFAULT_STATE,
+    Accounts,
+    Directory,
+    Format,
+    Secrets,
+    State,
+    TextOrJson,
+)
+from reconciler.cli.plan import show_findings
+
+
+def apply(
+    directory: Directory = None,
+    accounts: Accounts = DEFAULT_ACCOUNTS,
+    state: State = DEFAULT_STATE,
+    secrets: Secrets = DEFAULT_SECRETS,
+    output: Format = TextOrJson.TEXT,
+) -> None:
+    """Apply the accounts folder, tenant by tenant.
+
+    Doing it twice changes nothing. Exits 1 if files have errors (the other tenants are applied), 3 if a guard blocks
+    a tenant until its plan is acknowledged, 75 if the folder cannot be had or another process is the writer.
+    """
+    from datetime import UTC, datetime, timedelta
+
+    from reconciler.cli.compose import registry
+    from reconciler.cli.secrets import secret_check
+    from reconciler.core.errors import ExitCode, worst
+    from reconciler.core.finding import Severity
+    from reconciler.report.apply import apply_json, apply_text
+    from reconciler.runtime.apply import reconcile_once
+    from reconciler.runtime.desired import read_desired
+    from reconciler.store.applied import read_applied
+    from reconciler.store.database import open_store
+    from reconciler.store.lease import take
+
+    models, now = registry(), datetime.now(UTC)
+    store = open_store(state, create=True)
+    try:
+        # Nothing renews the lease meanwhile, and thousands of tenants take longer than one is usually good for.
+        with take(store, "apply", now, lasting=timedelta(minutes=10)) as lease:
+            with store.read() as connection:
+                applied = read_applied(connection, models)
+            reading = read_desired(Path(directory or accounts), models, applied)
+            show_findings(reading)
+            result = reconcile_once(
+                store,
+                models,
+                reading,
+                source=reading.desired.source,
+                now=now,
+                has_secret=secret_check(secrets),
+                lease=lease,
+                author=_acting_user(),
+            )
+    finally:
+        store.close()
+    typer.echo(apply_json(result) if output is TextOrJson.JSON else apply_text(result), nl=False)
+    errors = any(finding.severity is Severity.ERROR for finding in reading.findings)
+    raise typer.Exit(worst(result.exit_code, ExitCode.FINDINGS if errors else ExitCode.CLEAN).value)
+
+
+def ack(
+    digest: Annotated[str, typer.Argument(metavar="DIGEST", help="The digest that plan shows for a guarded tenant.")],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why the plan may pass; kept for good.")],
+    state: State = DEFAULT_STATE,
+) -> None:
+    """Let a plan pass that a guard blocks.
+
+    The next apply or the running system applies it, as long as its digest stays the same: exactly what was reviewed.
+    """
+    import re
+    from datetime import UTC, datetime
+
+    from reconciler.report.terminal import instant, visible
+    from reconciler.store.database import open_store
+    from reconciler.store.standing import acknowledge
+
+    if not re.fullmatch(r"[0-9a-f]{64}", digest):
+        raise typer.BadParameter("DIGEST: write all 64 characters of the digest that plan shows")
+    if not reason.strip():
+        raise typer.BadParameter("--reason: write why the plan may pass")
+    store = open_store(state)
+    try:
+        with store.write() as connection:
+            kept = acknowledge(connection, digest, reason, _acting_user(), datetime.now(UTC))
+    finally:
+        store.close()
+    typer.echo(f"acknowledged {kept.digest} at {instant(kept.at)} by {visible(kept.by)}: {visible(kept.reason)}")
+
+
+def history(
+    tenant: Annotated[
+        str | None, typer.Argument(metavar="[TENANT]", help="One tenant, or main.", show_default=False)
+    ] = None,
+    state: State = DEFAULT_STATE,
+    output: Format = TextOrJson.TEXT,
+) -> None:
+    """Show the applied revisions, newest first."""
+    from reconciler.report.apply import history_json, history_text
+    from reconciler.store.applied import history as read_history
+    from reconciler.store.database import open_store
+
+    store = open_store(state)
+    try:
+        with store.read() as connection:
+            revisions = read_history(connection, tenant)
+    finally:
+        store.close()
+    typer.echo(history_json(revisions) if output is TextOrJson.JSON else history_text(revisions), nl=False)
+
+
+def _acting_user() -> str:
+    import getpass
+    import os
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user often has no name
+        return f"uid {os.getuid()}"

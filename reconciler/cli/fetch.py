@@ -1,0 +1,153 @@
+"""`reconciler fetch` and `reconciler send`: one-shot cycles and sending over the applied state."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from reconciler.cli.options import DEFAULT_SECRETS, DEFAULT_STATE, Secrets, State
+
+if TYPE_CHECKING:
+    from reconciler.core.fetch import StepLine
+    from reconciler.runtime.supervisor import House
+
+
+class TextOrNdjson(StrEnum):
+    """The formats of a command that answers with a line for each of many things."""
+
+    TEXT = "text"
+    NDJSON = "ndjson"
+
+
+Lines = Annotated[TextOrNdjson, typer.Option("--format", help="For people or for programs, a line each.")]
+
+
+def fetch(
+    drain: Annotated[bool, typer.Option("--drain", help="Cycle until no account has a backlog.")] = False,
+    cycles: Annotated[int | None, typer.Option("--cycles", min=1, metavar="N", help="Exactly N cycles.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what a cycle would take; take nothing.")] = False,
+    state: State = DEFAULT_STATE,
+    secrets: Secrets = DEFAULT_SECRETS,
+    output: Lines = TextOrNdjson.TEXT,
+) -> None:
+    """Fetch in weighted cycles and route what came: at most `weight` mails from each account in a cycle.
+
+    Reads the applied state only. Exits 4 if an account could not be fetched, 75 beside a running system, 78 if
+    nothing is applied.
+    """
+    from reconciler.cli.compose import house
+    from reconciler.core.errors import ExitCode
+
+    if drain and cycles is not None:
+        raise typer.BadParameter("--drain and --cycles exclude each other")
+    troubled: list[str] = []
+
+    def show(line: StepLine) -> None:
+        if line.error:
+            troubled.append(line.account)
+        _print(line, output, _step_text)
+
+    wired = house(state, secrets)
+    if dry_run:
+        _preview(wired, show)
+    else:
+        _fetch(wired, show, cycles=None if drain else cycles or 1)
+    raise typer.Exit(ExitCode.DEGRADED.value if troubled else ExitCode.CLEAN.value)
+
+
+def _fetch(wired: House, show: Any, *, cycles: int | None) -> None:
+    from reconciler.runtime.clock import utc_now
+    from reconciler.runtime.cycle import Engine
+    from reconciler.runtime.supervisor import new_boot
+    from reconciler.runtime.writer import Writer
+    from reconciler.store.lease import take
+
+    with take(wired.store, "fetch", utc_now()):
+        writer = Writer(wired.store)
+        router = wired.router()
+        try:
+            engine = Engine(wired.tools(writer), show)
+            engine.set_accounts(_accounts(wired))
+            if cycles is None:
+                engine.drain()
+            else:
+                engine.run_cycles(cycles)
+            wired.intake(writer, router, new_boot()).drain()
+        finally:
+            router.close()
+            writer.close()
+
+
+def _preview(wired: House, show: Any) -> None:
+    from reconciler.runtime.preview import preview
+    from reconciler.runtime.writer import Writer
+
+    writer = Writer(wired.store)
+    for account in _accounts(wired).values():
+        show(preview(wired.tools(writer), account))
+
+
+def _accounts(wired: House) -> Any:
+    from reconciler.runtime.fleet import read_fleet
+
+    with wired.store.read() as connection:
+        return read_fleet(connection, wired.registry).accounts
+
+
+def send(
+    drain: Annotated[bool, typer.Option("--drain", help="Go on until nothing is due.")] = False,
+    state: State = DEFAULT_STATE,
+    secrets: Secrets = DEFAULT_SECRETS,
+    output: Lines = TextOrNdjson.TEXT,
+) -> None:
+    """Send what is in the outbox: one step per account, or with --drain all that is due.
+
+    Exits 4 if a mail was deferred or failed, 75 beside a running system, 78 if nothing is applied.
+    """
+    from reconciler.cli.compose import house
+    from reconciler.core.errors import ExitCode
+    from reconciler.core.outbox import DeliveryLine
+    from reconciler.runtime.clock import utc_now
+    from reconciler.runtime.supervisor import new_boot
+    from reconciler.runtime.writer import Writer
+    from reconciler.store.lease import take
+
+    failed: list[str] = []
+
+    def show(line: DeliveryLine) -> None:
+        if line.result != "sent":
+            failed.append(line.outbox)
+        _print(line, output, _delivery_text)
+
+    wired = house(state, secrets)
+    with take(wired.store, "send", utc_now()):
+        writer = Writer(wired.store)
+        sender = wired.sender(writer, new_boot(), show)
+        if drain:
+            sender.drain()
+        else:
+            sender.step()
+        writer.close()
+    raise typer.Exit(ExitCode.DEGRADED.value if failed else ExitCode.CLEAN.value)
+
+
+def _print(line: Any, output: TextOrNdjson, as_text: Any) -> None:
+    import json
+
+    typer.echo(json.dumps(asdict(line)) if output is TextOrNdjson.NDJSON else as_text(line))
+
+
+def _step_text(line: StepLine) -> str:
+    from reconciler.report.terminal import visible
+
+    where = f"{line.tenant or 'main'}/{line.account}"
+    waiting = "" if line.backlog is None else f", {line.backlog} waiting"
+    trouble = f"  {visible(line.error)}" if line.error else ""
+    return f"cycle {line.cycle}  {where} ({line.protocol})  took {line.taken}{waiting}  {line.seconds:.2f} s{trouble}"
+
+
+def _delivery_text(line: Any) -> str:
+    return f"{line.outbox}  {line.case}  to {line.to}  {line.result}"

@@ -1,0 +1,61 @@
+"""`reconciler plan`: shows what applying the accounts folder would change and what that would do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from reconciler.cli.options import (
+    DEFAULT_ACCOUNTS,
+    DEFAULT_SECRETS,
+    DEFAULT_STATE,
+    Accounts,
+    Directory,
+    Format,
+    Secrets,
+    State,
+    TextOrJson,
+)
+
+if TYPE_CHECKING:
+    from reconciler.runtime.desired import Reading
+
+
+def plan(
+    directory: Directory = None,
+    accounts: Accounts = DEFAULT_ACCOUNTS,
+    state: State = DEFAULT_STATE,
+    secrets: Secrets = DEFAULT_SECRETS,
+    output: Format = TextOrJson.TEXT,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 2 if anything would change.")] = False,
+) -> None:
+    """Show what apply would change, compared with what runs.
+
+    Changes nothing. Exits 1 if files have errors (the other tenants are planned), 3 if a guard blocks a change, 75 if
+    the folder cannot be listed or has no main.yaml.
+    """
+    from reconciler.cli.compose import registry
+    from reconciler.cli.secrets import secret_check
+    from reconciler.report.plan import plan_json, plan_text
+    from reconciler.runtime.planning import plan_once
+
+    planned = plan_once(Path(directory or accounts), state, registry(), secret_check(secrets))
+    show_findings(planned.reading)
+    if planned.reading.main_missing:
+        from reconciler.core.errors import Unavailable
+
+        raise Unavailable(f"{planned.plan.source}: main.yaml is missing, so nothing would be applied")
+    text = plan_json(planned.plan) if output is TextOrJson.JSON else plan_text(planned.plan, planned.acknowledged)
+    typer.echo(text, nl=False)
+    raise typer.Exit(planned.exit_code(changes_count=exit_code).value)
+
+
+def show_findings(reading: Reading) -> None:
+    """Print what is to mend in the files on standard error, so that standard output stays what was asked for."""
+    from reconciler.report.findings import Checked, as_text
+
+    if reading.findings:
+        checked = Checked(reading.files, reading.tenants, reading.accounts, reading.findings)
+        typer.echo(as_text(checked, colour=False), nl=False, err=True)

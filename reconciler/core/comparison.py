@@ -1,0 +1,163 @@
+"""What would change in one unit: its tenant's keys, its accounts, and the consequence of each in its context."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.core.account import MAIN, Account, Document, TenantDocument
+from reconciler.core.difference import FieldChange, differences, dump, secret_names
+from reconciler.core.plan import Change, Impact, Op
+from reconciler.core.renaming import former_ids
+from reconciler.core.revision import AccountStatus, AppliedAccount, AppliedUnit, Origin, Slice
+from reconciler.core.settings import Consequence
+
+_TAKES_MAILS_AWAY = ("delete", "move")
+_BESIDE_ACCOUNTS = ("version", "tenant", "accounts", "routing", "tests")
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What runs of one unit. `unit` None: it never ran. `accounts` holds the serving and draining ones by id."""
+
+    unit: AppliedUnit | None
+    accounts: Mapping[str, AppliedAccount]
+    retired: frozenset[str]
+    impacts: Mapping[str, Impact]
+
+    @property
+    def serving(self) -> dict[str, AppliedAccount]:
+        """The accounts that a removal would retire."""
+        return {id_: a for id_, a in self.accounts.items() if a.status is AccountStatus.SERVING}
+
+
+def removal_of(running: Running) -> Iterator[Change]:
+    """The changes that the removal of a unit's file brings: everything retires."""
+    yield Change(Op.RETIRE, None, Consequence.DRAIN)
+    for account in running.serving.values():
+        yield _retire(account, running)
+
+
+def changes_to(wanted: Slice, running: Running) -> Iterator[Change]:
+    """The changes that lead from what runs to what is wanted, tenant's keys first, retirements last."""
+    former = former_ids(wanted.document.accounts, running.accounts, running.retired)
+    yield from _tenant_change(wanted, running)
+    bound = {name for runs in running.accounts.values() for name in secret_names(runs.account)}
+    for account in wanted.document.accounts:
+        change = _account_change(account, former.get(account.id, account.id), wanted, running, bound)
+        if change is not None:
+            yield change
+    kept = {former.get(account.id, account.id) for account in wanted.document.accounts}
+    for id_, runs in running.serving.items():
+        if id_ not in kept:
+            yield _retire(runs, running)
+
+
+def _retire(runs: AppliedAccount, running: Running) -> Change:
+    serves = runs.account.type.is_system and runs.account.enabled
+    consequence = Consequence.REROUTE if serves else Consequence.DRAIN
+    return Change(Op.RETIRE, runs.account.id, consequence, impact=running.impacts.get(runs.account.id))
+
+
+def _tenant_change(wanted: Slice, running: Running) -> Iterator[Change]:
+    old = running.unit.document if running.unit is not None else None
+    model = type(wanted.document)
+    before = _tenant_leaves(old) if old is not None else {}
+    after = _tenant_leaves(wanted.document, written=old is None)
+    fields = [
+        FieldChange(path, was, becomes, consequence, wanted.locate(path.replace(".", "/")))
+        for path, was, becomes, consequence in differences(model, before, after)
+    ]
+    if old is not None:
+        fields += _orders(old, wanted)
+    if running.unit is None:
+        if wanted.unit != MAIN:
+            yield Change(Op.CREATE, None, Consequence.COSMETIC, tuple(fields))
+    elif running.unit.retired:
+        yield Change(Op.RESTORE, None, Consequence.REROUTE, tuple(fields))
+    elif fields:
+        yield Change(Op.UPDATE, None, _most_severe(Consequence.COSMETIC, fields), tuple(fields))
+
+
+def _tenant_leaves(document: Document, *, written: bool = False) -> dict[str, Any]:
+    """What a document says beside its accounts; a routing rule is one leaf, by its id, and so are all rule tests."""
+    found = dump(document, _BESIDE_ACCOUNTS, written=written)
+    if isinstance(document, TenantDocument):
+        for rule in document.routing:
+            found[f"routing.{rule.id}"] = rule.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        if document.tests:
+            found["tests"] = [t.model_dump(mode="json", by_alias=True, exclude_defaults=True) for t in document.tests]
+    return found
+
+
+def _orders(old: Document, wanted: Slice) -> Iterator[FieldChange]:
+    """Rules are asked in their order. Another order of accounts does nothing, but is another text with its digest."""
+    for path, consequence in (("accounts", Consequence.COSMETIC), ("routing", Consequence.REROUTE)):
+        before = [item.id for item in getattr(old, path, ())]
+        after = [item.id for item in getattr(wanted.document, path, ())]
+        stay = set(before) & set(after)
+        if [id_ for id_ in before if id_ in stay] != [id_ for id_ in after if id_ in stay]:
+            yield FieldChange(path, before, after, consequence, wanted.locate(path))
+
+
+def _account_change(account: Account, former: str, wanted: Slice, running: Running, bound: set[str]) -> Change | None:
+    runs = running.accounts.get(former)
+    fields = _written(account, wanted) if runs is None else _differing(account, runs.account, wanted, bound)
+    least = Consequence.COSMETIC
+    if former != account.id:
+        op = Op.RENAME
+    elif runs is None:
+        op = Op.RESTORE if former in running.retired else Op.CREATE
+    elif runs.status is AccountStatus.DRAINING:
+        op = Op.RESTORE
+    elif fields:
+        op = Op.UPDATE
+    else:
+        return None
+    if runs is None or runs.status is AccountStatus.DRAINING:
+        serves = account.type.is_system and account.enabled
+        least = Consequence.REROUTE if serves else Consequence.RESCHEDULE
+    return Change(
+        op,
+        account.id,
+        _most_severe(least, fields),
+        tuple(fields),
+        running.impacts.get(former),
+        former if op is Op.RENAME else None,
+    )
+
+
+def _written(account: Account, wanted: Slice) -> list[FieldChange]:
+    """The keys of an account that did not run. None of them changes anything running; only its mails are at stake."""
+    return [
+        FieldChange(path, None, value, _consequence(path, value, Consequence.COSMETIC), _origin(account, path, wanted))
+        for path, value in dump(account, written=True).items()
+    ]
+
+
+def _differing(account: Account, runs: Account, wanted: Slice, bound: set[str]) -> list[FieldChange]:
+    old, new = dump(runs), dump(account)
+    found = []
+    for path, before, after, declared in differences(type(account), old, new):
+        consequence = _consequence(path, after, declared)
+        sends = new.get(f"{path.partition('.')[0]}.password.secret")
+        if consequence is Consequence.REDIRECT and sends not in bound:
+            consequence = Consequence.RECONNECT  # a secret that is used for the first time has nowhere to be sent from
+        found.append(FieldChange(path, before, after, consequence, _origin(account, path, wanted)))
+    return found
+
+
+def _consequence(path: str, value: object, declared: Consequence) -> Consequence:
+    """Of `after_fetch` only the values that take mails off their folder destroy anything."""
+    if path.rpartition(".")[2] != "after_fetch":
+        return declared
+    return Consequence.DESTRUCTIVE if value in _TAKES_MAILS_AWAY else Consequence.RESCHEDULE
+
+
+def _origin(account: Account, path: str, wanted: Slice) -> Origin:
+    return wanted.locate(f"accounts/{account.id}/{path.replace('.', '/')}")
+
+
+def _most_severe(least: Consequence, fields: Sequence[FieldChange]) -> Consequence:
+    return max((least, *(f.consequence for f in fields)), key=lambda c: c.severity)

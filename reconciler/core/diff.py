@@ -1,0 +1,90 @@
+"""Compares desired with applied state and decides the plan; knows neither where they come from nor how to apply it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
+
+from reconciler.core.account import MAIN
+from reconciler.core.comparison import Running, changes_to, removal_of
+from reconciler.core.difference import secret_names
+from reconciler.core.guard import Removal, tripped
+from reconciler.core.plan import BaseKind, Change, HasSecret, Impact, Impacts, Op, Plan, TenantPlan, unit_order
+from reconciler.core.revision import AccountStatus, AppliedAccount, AppliedState, DesiredState, Slice
+
+
+def touched(desired: DesiredState, applied: AppliedState) -> frozenset[str]:
+    """The units whose running revision is not the desired one.
+
+    A held unit is none of them, and `main` is never removed: without main.yaml nothing advances at all.
+    """
+    changed = {
+        unit
+        for unit, wanted in desired.units.items()
+        if (runs := applied.units.get(unit)) is None or runs.retired or runs.digest != wanted.digest
+    }
+    gone = {unit for unit, runs in applied.units.items() if not runs.retired and unit not in desired.units}
+    return frozenset((changed | gone - {MAIN}) - desired.held)
+
+
+def diff(
+    desired: DesiredState, applied: AppliedState, impacts: Impacts, *, has_secret: HasSecret, state: str = ""
+) -> Plan:
+    """The plan that leads from `applied` to `desired`. `state` is the store's URL, shown as what was compared with."""
+    concerned = touched(desired, applied)
+    running = _running(concerned, applied, impacts)
+    plans: list[TenantPlan] = []
+    removals: dict[str, Removal] = {}
+    for unit in sorted(concerned, key=unit_order):
+        wanted = desired.units.get(unit)
+        runs = running[unit]
+        changes = tuple(removal_of(runs) if wanted is None else changes_to(wanted, runs))
+        base = runs.unit.digest if runs.unit is not None else None
+        plans.append(TenantPlan(unit, base, wanted.digest if wanted else None, changes))
+        removals[unit] = _removal(wanted, runs, changes)
+    serving = sum(a.status is AccountStatus.SERVING for a in applied.accounts.values())
+    guards = tripped(removals, serving)
+    return Plan(
+        base=BaseKind.APPLIED if applied.units else BaseKind.NOTHING,
+        state=state,
+        source=desired.source,
+        commit=desired.commit,
+        tenants=tuple(replace(plan, guards=guards[plan.tenant]) for plan in plans),
+        held=tuple(sorted(desired.held, key=unit_order)),
+        secrets_to_provide=_secrets_to_provide(desired, has_secret),
+    )
+
+
+def _running(units: frozenset[str], applied: AppliedState, impacts: Impacts) -> Mapping[str, Running]:
+    accounts: dict[str, dict[str, AppliedAccount]] = defaultdict(dict)
+    retired: dict[str, set[str]] = defaultdict(set)
+    concerning: dict[str, dict[str, Impact]] = defaultdict(dict)
+    for (unit, id_), account in applied.accounts.items():
+        accounts[unit][id_] = account
+    for unit, id_ in applied.retired:
+        retired[unit].add(id_)
+    for (unit, id_), impact in impacts.items():
+        concerning[unit][id_] = impact
+    return {u: Running(applied.units.get(u), accounts[u], frozenset(retired[u]), concerning[u]) for u in units}
+
+
+def _removal(wanted: Slice | None, running: Running, changes: tuple[Change, ...]) -> Removal:
+    retiring = [running.accounts[c.account] for c in changes if c.op is Op.RETIRE and c.account is not None]
+    waited_for = (change for change in changes if change.op is Op.RETIRE or _disables(change))
+    return Removal(
+        before=len(running.serving),
+        retired=len(retiring),
+        after=len(wanted.document.accounts) if wanted is not None else 0,
+        protected=any(runs.account.protect for runs in retiring),
+        open_referrals=any(c.impact is not None and c.impact.open_referrals > 0 for c in waited_for),
+    )
+
+
+def _disables(change: Change) -> bool:
+    return any(field.path == "enabled" and field.new is False and field.old is True for field in change.fields)
+
+
+def _secrets_to_provide(desired: DesiredState, has_secret: HasSecret) -> tuple[str, ...]:
+    named = {(u, name) for u, s in desired.units.items() for a in s.document.accounts for name in secret_names(a)}
+    return tuple(f"{unit}/{name}" for unit, name in sorted(named) if not has_secret(unit, name))

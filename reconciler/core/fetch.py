@@ -1,0 +1,115 @@
+"""Which mails one step takes from one account: the listing a door gives, and the choice made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from typing import Literal
+
+StartRule = Literal["now", "unseen", "all"] | date
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A mail that waits on the server and is not in the ledger. `size` in bytes; None where the server did not say."""
+
+    uid: str
+    size: int | None = None
+    internal_date: datetime | None = None
+    seen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What one folder holds that the ledger does not, oldest first. `uidvalidity` is 0 for protocols without one."""
+
+    folder: str
+    uidvalidity: int
+    mails: tuple[Listed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """One mail as the server gave it: identity (folder, uidvalidity, uid) and raw bytes."""
+
+    folder: str
+    uidvalidity: int
+    uid: str
+    raw: bytes
+    internal_date: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a step takes, what waits for later steps, what is left behind for ever, and what is too large to take."""
+
+    take: tuple[Listed, ...]
+    backlog: int
+    left_behind: tuple[str, ...]
+    too_large: tuple[str, ...]
+    cut_by_bytes: bool = False
+
+
+def floor_of(start: StartRule, applied_at: datetime) -> datetime | None:
+    """The instant before which mail is left behind; None if the rule knows no such instant (`all`, `unseen`)."""
+    if start == "now":
+        return applied_at.astimezone(UTC).replace(microsecond=0)
+    if isinstance(start, date):
+        return datetime.combine(start, time.min, tzinfo=UTC)
+    return None
+
+
+def is_left_behind(mail: Listed, start: StartRule, floor: datetime | None, first_contact: bool) -> bool:
+    """Whether the account's `start` rule leaves this mail on the server untouched.
+
+    `unseen` looks at the flag at first contact only: afterwards a mail opened in a client is still fetched.
+    A mail whose date the server does not tell is taken: nothing is lost for want of a date.
+    """
+    if start == "unseen":
+        return first_contact and mail.seen
+    return floor is not None and mail.internal_date is not None and mail.internal_date < floor
+
+
+def choose(
+    mails: Sequence[Listed],
+    *,
+    weight: int,
+    max_step_bytes: int,
+    max_mail_bytes: int,
+    start: StartRule,
+    floor: datetime | None,
+    first_contact: bool,
+) -> Choice:
+    """Decide one step: at most `weight` mails, oldest first, bounded in bytes; the first one always fits."""
+    left = tuple(m.uid for m in mails if is_left_behind(m, start, floor, first_contact))
+    behind = frozenset(left)
+    too_large = tuple(m.uid for m in mails if m.uid not in behind and (m.size or 0) > max_mail_bytes)
+    skipped = behind.union(too_large)
+    eligible = [m for m in mails if m.uid not in skipped]
+    take: list[Listed] = []
+    total = 0
+    for mail in eligible[:weight]:
+        total += mail.size or 0
+        if take and total > max_step_bytes:
+            break
+        take.append(mail)
+    cut = len(take) < min(weight, len(eligible))
+    return Choice(tuple(take), len(eligible) - len(take), left, too_large, cut)
+
+
+@dataclass(frozen=True, slots=True)
+class StepLine:
+    """What is told of a step, in the order of the machine output's keys; `tenant` is None for a main account.
+
+    `backlog` is None where it is not known; `seconds` is the step's wall time; `error` is `Condition: reason` or None.
+    """
+
+    cycle: int
+    tenant: str | None
+    account: str
+    protocol: str
+    taken: int
+    backlog: int | None
+    seconds: float
+    error: str | None

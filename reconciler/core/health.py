@@ -1,0 +1,41 @@
+"""How well an account is: conditions with reasons, and the errors doors raise that carry one."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from reconciler.core.errors import Permanent, Temporary
+
+
+class Condition(StrEnum):
+    """What is wrong with an account's mail server, one word an operator can look up in docs/reference.md."""
+
+    OK = "Ok"
+    SECRET_MISSING = "SecretMissing"
+    UNREACHABLE = "Unreachable"
+    TIMED_OUT = "TimedOut"
+    TLS_FAILED = "TlsFailed"
+    AUTH_FAILED = "AuthFailed"
+    THROTTLED = "Throttled"
+    FOLDER_MISSING = "FolderMissing"
+    ACKNOWLEDGE_REFUSED = "AcknowledgeRefused"
+    MAIL_TOO_LARGE = "MailTooLarge"
+    PROTOCOL_ERROR = "ProtocolError"
+    RESYNC_NEEDS_DECISION = "ResyncNeedsDecision"
+    LATE = "Late"
+
+
+class Trouble(Temporary):
+    """A mail server that may be well again later; `condition` names the trouble."""
+
+    def __init__(self, condition: Condition, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.condition = condition
+
+
+class Refused(Permanent):
+    """A mail server that will keep refusing until a person changes something; `condition` names what."""
+
+    def __init__(self, condition: Condition, message: str) -> None:
+        super().__init__(message)
+        self.condition = condition

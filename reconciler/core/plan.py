@@ -1,0 +1,115 @@
+"""Plans as values: what a desired state would change in the running one, and what that would do."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from reconciler.core.account import MAIN
+from reconciler.core.difference import FieldChange
+from reconciler.core.guard import Guard
+from reconciler.core.settings import Consequence
+
+
+class Op(StrEnum):
+    """What happens to an account, or (with account None) to what a tenant's file says beside its accounts."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    RENAME = "rename"
+    RETIRE = "retire"
+    RESTORE = "restore"
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """Whom a change to a running account concerns; numbers of the moment, never part of a digest."""
+
+    open_cases: int = 0
+    open_referrals: int = 0
+    last_mail: datetime | None = None
+    backlog: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One operation. `former` is a renamed account's old id; `impact` None: nothing runs yet, or unknown."""
+
+    op: Op
+    account: str | None
+    consequence: Consequence
+    fields: tuple[FieldChange, ...] = ()
+    impact: Impact | None = None
+    former: str | None = None
+
+    @property
+    def removes(self) -> bool:
+        """True if people would miss something afterwards: such changes are shown first."""
+        return self.op is Op.RETIRE or self.consequence is Consequence.DESTRUCTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class TenantPlan:
+    """What would change in one unit (`main` for the main accounts). `target` None: the unit's file is gone."""
+
+    tenant: str
+    base: str | None
+    target: str | None
+    changes: tuple[Change, ...]
+    guards: tuple[Guard, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of the slices compared, the changes and the guards' names; no counts, times or positions."""
+        changes = [
+            (c.op, c.account, c.former, [(f.path, f.old, f.new, f.consequence) for f in c.fields]) for c in self.changes
+        ]
+        content = [self.tenant, self.base, self.target, changes, sorted(self.guards)]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+class BaseKind(StrEnum):
+    """What a plan compares with: the applied state, or nothing because none is there."""
+
+    APPLIED = "applied"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The whole of what would change. `held` units have errors in their files and stay as they are."""
+
+    base: BaseKind
+    state: str
+    source: str
+    commit: str | None
+    tenants: tuple[TenantPlan, ...]
+    held: tuple[str, ...]
+    secrets_to_provide: tuple[str, ...]
+
+    @property
+    def counts(self) -> Mapping[Op, int]:
+        """How many changes of each operation there are, zeros included."""
+        counted = Counter(change.op for tenant in self.tenants for change in tenant.changes)
+        return {op: counted[op] for op in Op}
+
+    def blocked(self, acknowledged: frozenset[str]) -> tuple[TenantPlan, ...]:
+        """The units a guard keeps from being applied until their digest is acknowledged."""
+        return tuple(t for t in self.tenants if t.guards and t.digest not in acknowledged)
+
+
+Impacts = Mapping[tuple[str, str], Impact]
+"""By unit and account id; an account that is missing has no known impact."""
+
+HasSecret = Callable[[str, str], bool]
+"""Whether the secret of this unit and name can be resolved."""
+
+
+def unit_order(unit: str) -> tuple[bool, str]:
+    """Sort key of units: the main accounts first, since they serve everybody, then by name."""
+    return unit != MAIN, unit

@@ -1,0 +1,37 @@
+"""Secrets as values that cannot be printed, and the references that stand for them in files."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+SLUG_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN, max_length=40)]
+
+
+class Secret:
+    """A resolved secret. `reveal()` is the only way to its text; str, repr, pickle and comparison show nothing."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself, to be handed to a server and to nothing else."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a Secret is never serialised")
+
+
+class SecretRef(BaseModel):
+    """`{secret: NAME}`: the name of a secret inside the tenant's own namespace, never a path and never a value."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    secret: Slug

@@ -1,0 +1,159 @@
+"""Field types that accounts and protocol settings share: endpoints, durations, declared consequences."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints, WithJsonSchema
+
+from reconciler.core.secret import SecretRef
+
+
+class Consequence(StrEnum):
+    """What changing a field does to the running system, mildest first."""
+
+    COSMETIC = "cosmetic"
+    RESCHEDULE = "reschedule"
+    RECONNECT = "reconnect"
+    REAUTHENTICATE = "re-authenticate"
+    RESYNC = "re-sync"
+    DRAIN = "drain"
+    REROUTE = "reroute"
+    REDIRECT = "redirect"
+    DESTRUCTIVE = "destructive"
+
+    @property
+    def severity(self) -> int:
+        """0 for the mildest; a change's consequence is the most severe of its fields'."""
+        return list(Consequence).index(self)
+
+
+def declared(consequence: Consequence, default: Any = ..., **options: Any) -> Any:
+    """A pydantic field that declares its consequence; every field of an account must be made by this."""
+    extra: dict[str, Any] = {"consequence": consequence.value}
+    return Field(default, json_schema_extra=extra, **options)
+
+
+class Frozen(BaseModel):
+    """Base of every model read from a file: no unknown keys, values never change, inputs never show in errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_enum_values=False)
+
+
+_DURATION = re.compile(r"^([0-9]{1,6})(s|m|h|d)$")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def parse_duration(value: object) -> object:
+    """Turn `90s`, `15m`, `2h`, `30d` into a timedelta; anything else raises ValueError with the way to write it."""
+    if isinstance(value, timedelta):
+        return value
+    match = _DURATION.match(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("write a duration as a whole number and a unit: 90s, 15m, 2h or 30d")
+    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+
+
+def format_duration(value: timedelta) -> str:
+    """The shortest way to write a duration that reads back as the same."""
+    seconds = int(value.total_seconds())
+    for unit in ("d", "h", "m"):
+        if seconds and seconds % _SECONDS[unit] == 0:
+            return f"{seconds // _SECONDS[unit]}{unit}"
+    return f"{seconds}s"
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": _DURATION.pattern}),
+]
+
+Host = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$|^[0-9a-fA-F:]+$",
+        max_length=253,
+    ),
+]
+Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
+Login = Annotated[str, StringConstraints(min_length=1, max_length=320, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+class Security(StrEnum):
+    """How a connection is protected: TLS from the first byte, STARTTLS, or none (loopback only)."""
+
+    TLS = "tls"
+    STARTTLS = "starttls"
+    NONE = "none"
+
+
+_LOOPBACK = re.compile(r"^(localhost|127\.[0-9.]+|::1)$")
+
+
+def is_loopback(host: str) -> bool:
+    """True for a host that names this machine; only there may a connection go without TLS."""
+    return _LOOPBACK.match(host.lower()) is not None
+
+
+class Endpoint(Frozen):
+    """Where and as whom a server is reached; IMAP, POP3 and SMTP settings build on it."""
+
+    host: Host = declared(Consequence.REDIRECT, description="The server's name or address.")
+    port: Port | None = declared(
+        Consequence.REDIRECT, None, description="Default: the protocol's own port for `security`."
+    )
+    security: Security = declared(
+        Consequence.REDIRECT, Security.TLS, description="`tls`, `starttls`, or `none` (loopback only)."
+    )
+
+
+class MailboxEndpoint(Endpoint):
+    """An endpoint one logs in to in order to read a mailbox."""
+
+    username: Login = declared(Consequence.RESYNC, description="The mailbox's login name.")
+    password: SecretRef = declared(
+        Consequence.REAUTHENTICATE, description="`{secret: NAME}`, never the password itself."
+    )
+
+
+class SmtpSettings(Endpoint):
+    """The submission server an account sends through (RFC 6409). Login name and password go together or stay away."""
+
+    username: Login | None = declared(
+        Consequence.REAUTHENTICATE, None, description="Login name, if the server asks for one."
+    )
+    password: SecretRef | None = declared(Consequence.REAUTHENTICATE, None, description="`{secret: NAME}`.")
+
+    @property
+    def effective_port(self) -> int:
+        """The port to connect to: as given, else 465 (TLS), 587 (STARTTLS) or 25."""
+        return self.port or {Security.TLS: 465, Security.STARTTLS: 587, Security.NONE: 25}[self.security]
+
+
+_DATE = re.compile(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
+
+
+def _start(value: object) -> object:
+    if value in ("now", "unseen", "all") or isinstance(value, date):
+        return value
+    if isinstance(value, str) and _DATE.match(value):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            pass
+    raise ValueError("write now, unseen, all or a date such as 2026-01-31")
+
+
+Start = Annotated[
+    Literal["now", "unseen", "all"] | date,
+    BeforeValidator(_start),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema(
+        {"anyOf": [{"enum": ["now", "unseen", "all"]}, {"type": "string", "format": "date", "pattern": _DATE.pattern}]}
+    ),
+]

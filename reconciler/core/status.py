@@ -1,0 +1,75 @@
+"""How units and accounts stand, on two axes: is the desired state applied, and is the account well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from reconciler.core.health import Condition
+from reconciler.core.revision import AppliedAccount
+
+
+class Sync(StrEnum):
+    """How a unit's running revision stands to its files."""
+
+    SYNCED = "Synced"
+    SETTLING = "Settling"
+    HELD = "Held"
+    BLOCKED = "Blocked"
+
+
+@dataclass(frozen=True, slots=True)
+class UnitStatus:
+    """A unit's sync with reason and since. `revision` and `applied_digest` None: it never ran.
+
+    `attempted_digest` is what was last tried; None while the files have errors.
+    """
+
+    unit: str
+    sync: Sync
+    reason: str
+    since: datetime
+    revision: int | None
+    applied_digest: str | None
+    retired: bool
+    attempted_digest: str | None
+    attempted_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What the last steps of an account saw; `backlog` is the number of mails still to be taken."""
+
+    condition: Condition
+    reason: str
+    since: datetime
+    attempted_at: datetime | None
+    succeeded_at: datetime | None
+    backlog: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """An account that is not retired, with its health (None: no step was tried yet)."""
+
+    applied: AppliedAccount
+    health: Health | None
+
+    @property
+    def well(self) -> bool:
+        """True if nothing is to be mended; an account that is switched off cannot be unwell."""
+        return not self.applied.account.enabled or (self.health is not None and self.health.condition is Condition.OK)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """All units and accounts, in a fixed order."""
+
+    units: tuple[UnitStatus, ...]
+    accounts: tuple[AccountState, ...]
+
+    @property
+    def well(self) -> bool:
+        """True if every unit is synced and every account well."""
+        return all(u.sync is Sync.SYNCED for u in self.units) and all(a.well for a in self.accounts)

@@ -1,0 +1,142 @@
+"""The rules across a unit's accounts, its routing and templates, and across units; judges drafts, reads no files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+
+from reconciler.core.account import MAIN, AccountType, TenantDocument
+from reconciler.core.account_rules import account_findings
+from reconciler.core.clash import clash_findings
+from reconciler.core.draft import Draft
+from reconciler.core.finding import Finding, Severity
+from reconciler.core.registry import Registry
+from reconciler.core.revision import AppliedState
+from reconciler.core.rule import When, run_test
+
+_SYSTEM_TYPES = (AccountType.REPLY, AccountType.SECOND_LEVEL_REPLY)
+
+
+def check_drafts(
+    drafts: Sequence[Draft], held: Collection[str], registry: Registry, applied: AppliedState
+) -> tuple[Finding, ...]:
+    """Everything wrong with the drafts beyond their shape. `held` names the units that have errors already."""
+    findings = [finding for draft in drafts for finding in unit_findings(draft, registry)]
+    blocked = {*held, *_with_errors(findings)}
+    while True:
+        clashes = tuple(clash_findings(drafts, blocked, applied))
+        newly = _with_errors(clashes) - blocked
+        if not newly:
+            return (*findings, *clashes)
+        # A unit that has to give way keeps what it has applied, which may in turn be in another unit's way.
+        blocked |= newly
+
+
+def _with_errors(findings: Collection[Finding]) -> set[str]:
+    return {finding.unit for finding in findings if finding.severity is Severity.ERROR}
+
+
+def unit_findings(draft: Draft, registry: Registry) -> Iterator[Finding]:
+    """Everything wrong inside one unit."""
+    seen: set[str] = set()
+    for placed in draft.accounts:
+        if placed.account.id in seen:
+            message = f"another account of {draft.unit} has the id `{placed.account.id}`; ids are unique in a tenant"
+            yield placed.finding("E301", message, "id")
+        seen.add(placed.account.id)
+        yield from account_findings(placed, draft, registry)
+    if draft.unit == MAIN:
+        yield from _main_accounts(draft)
+    elif isinstance(draft.document, TenantDocument):
+        yield from _defaults(draft)
+        yield from _missing_accounts(draft)
+        yield from _routing(draft, draft.document)
+        yield from _templates(draft, draft.document)
+
+
+def _main_accounts(draft: Draft) -> Iterator[Finding]:
+    for placed in draft.accounts:
+        if not placed.account.type.is_system:
+            yield placed.finding("E207", "an inbound account belongs to a tenant; main.yaml holds none", "type")
+    for kind in _SYSTEM_TYPES:
+        of_kind = [placed for placed in draft.accounts if placed.account.type is kind]
+        for placed in of_kind[1:]:
+            message = f"a second account of type {kind.value}; main.yaml has exactly one, remove the other"
+            yield placed.finding("E304", message)
+        for placed in of_kind[:1]:
+            if not placed.account.enabled:
+                yield placed.finding("E304", f"the main account of type {kind.value} must be enabled", "enabled")
+        if not of_kind and draft.document is not None:
+            yield draft.finding("E304", f"main.yaml needs an account of type {kind.value}", "accounts", key=True)
+
+
+def _defaults(draft: Draft) -> Iterator[Finding]:
+    for kind in _SYSTEM_TYPES:
+        of_kind = [placed for placed in draft.accounts if placed.account.type is kind]
+        defaults = [placed for placed in of_kind if placed.account.default]
+        for placed in defaults[1:]:
+            message = f"`{defaults[0].account.id}` is the default of type {kind.value} already; only one can be"
+            yield placed.finding("E305", message, "default")
+        serving = [placed for placed in of_kind if placed.account.enabled]
+        if not defaults and len(serving) > 1:
+            ids = ", ".join(placed.account.id for placed in serving)
+            message = f"several accounts of type {kind.value} ({ids}); one of them says `default: true`"
+            yield serving[1].finding("E305", message)
+
+
+def _missing_accounts(draft: Draft) -> Iterator[Finding]:
+    if not draft.accounts:
+        yield draft.finding("W201", "the tenant has no account of its own; only the main accounts serve it")
+    elif not any(p.account.enabled and p.account.type is AccountType.INBOUND for p in draft.accounts):
+        yield draft.finding("W202", "no enabled inbound account: customers cannot write to this tenant", "accounts")
+
+
+def _routing(draft: Draft, document: TenantDocument) -> Iterator[Finding]:
+    ids = Counter[str]()
+    for index, rule in enumerate(document.routing):
+        ids[rule.id] += 1
+        if ids[rule.id] > 1:
+            yield draft.finding("E311", f"another rule has the id `{rule.id}`", "routing", index, "id")
+        yield from _unknown_accounts(draft, rule.when, ("routing", index, "when"))
+    yield from _unreachable(draft, document)
+    for index, test in enumerate(document.tests):
+        if test.mail.account not in draft.by_id:
+            message = f"no account `{test.mail.account}` exists in {draft.unit}"
+            yield draft.finding("E306", message, "tests", index, "mail", "account")
+        elif (difference := run_test(document.routing, test)) is not None:
+            yield draft.finding("E313", difference, "tests", index, "expect", key=True)
+
+
+def _unknown_accounts(draft: Draft, when: When, path: tuple[str | int, ...]) -> Iterator[Finding]:
+    for position, name in enumerate(when.account or ()):
+        if name not in draft.by_id:
+            yield draft.finding("E306", f"no account `{name}` exists in {draft.unit}", *path, "account", position)
+    for key, inner in (("any", when.any), ("not", when.not_)):
+        if inner is not None:
+            yield from _unknown_accounts(draft, inner, (*path, key))
+
+
+def _unreachable(draft: Draft, document: TenantDocument) -> Iterator[Finding]:
+    """Rules behind one that takes every mail, or behind one with the same conditions."""
+    first_with: dict[str, str] = {}
+    anything = When().model_dump_json()
+    for index, rule in enumerate(document.routing):
+        conditions = rule.when.model_dump_json()
+        before = first_with.get(anything) or first_with.get(conditions)
+        if before is not None:
+            message = f"never reached: `{before}` before it matches every mail this rule does; first match wins"
+            yield draft.finding("W204", message, "routing", index)
+        first_with.setdefault(conditions, rule.id)
+
+
+def _templates(draft: Draft, document: TenantDocument) -> Iterator[Finding]:
+    if not document.templates:
+        return
+    # Templates are rare and the template engine is slow to load.
+    from reconciler.core.template import TemplateSource, check
+
+    for name, text in document.templates.items():
+        for problem in check(TemplateSource(text.subject, text.text), name):
+            key = "text" if problem.line else "subject"
+            where = f"line {problem.line} of the text: " if problem.line else ""
+            yield draft.finding("E312", f"{where}{problem.message}", "templates", name, key)

@@ -1,0 +1,95 @@
+"""What IMAP answers mean: FETCH data by UID, sets of UIDs, and words that ask to wait; holds no connection."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from imapclient.imap_utf7 import encode
+from imapclient.response_parser import parse_fetch_response
+
+from reconciler.core.fetch import Listed
+
+_WAIT = re.compile(
+    r"\[(?:UNAVAILABLE|INUSE|LIMIT|OVERQUOTA|THROTTLED)\b|Too many simultaneous connections|Suggested Backoff Time",
+    re.IGNORECASE,
+)
+_BACKOFF = re.compile(r"Suggested Backoff Time: ?([0-9]{1,9}) milliseconds", re.IGNORECASE)
+
+
+def asks_to_wait(text: str) -> bool:
+    """Whether a server's NO or BYE says "later" rather than "never" (RFC 5530, RFC 9051 7.1; Gmail, Microsoft 365)."""
+    return _WAIT.search(text) is not None
+
+
+def suggested_wait(text: str) -> float | None:
+    """The seconds a server asks to wait, if it names them."""
+    found = _BACKOFF.search(text)
+    return int(found[1]) / 1000 if found else None
+
+
+def in_uid_order(uids: Sequence[str]) -> list[str]:
+    """The same UIDs, ascending, each once."""
+    return sorted(set(uids), key=int)
+
+
+def uid_set(uids: Sequence[str]) -> str:
+    """UIDs as a sequence set (RFC 3501 section 9): ascending, neighbours as ranges, never a UID that is not given."""
+    runs: list[tuple[int, int]] = []
+    for uid in map(int, in_uid_order(uids)):
+        if runs and uid == runs[-1][1] + 1:
+            runs[-1] = (runs[-1][0], uid)
+        else:
+            runs.append((uid, uid))
+    return ",".join(str(first) if first == last else f"{first}:{last}" for first, last in runs)
+
+
+def folder_argument(folder: str) -> str:
+    """A folder's name as a quoted string in modified UTF-7 (RFC 3501 5.1.3)."""
+    return quoted(encode(folder).decode("ascii"))
+
+
+def quoted(text: str) -> str:
+    """A quoted string (RFC 3501 section 9); `text` must be printable ASCII."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def fetched_by_uid(data: Sequence[Any]) -> dict[str, dict[bytes, Any]]:
+    """FETCH data keyed by UID; data that names no UID is dropped, later data about the same UID completes the earlier.
+
+    `data` is as imaplib gives it. Each response is read by itself: keyed by sequence number, unasked-for flags of one
+    mail would end up at another whose UID is that number.
+    """
+    found: dict[str, dict[bytes, Any]] = {}
+    for response in _responses(data):
+        for items in parse_fetch_response(response, normalise_times=False, uid_is_key=False).values():
+            uid = items.get(b"UID")
+            if isinstance(uid, int):
+                found.setdefault(str(uid), {}).update(items)
+    return found
+
+
+def _responses(data: Sequence[Any]) -> Iterator[list[Any]]:
+    response: list[Any] = []
+    for part in data:
+        if part is None:
+            continue
+        response.append(part)
+        # A tuple is a line that ends in a literal, and the literal; the bytes after the last literal end the response.
+        if isinstance(part, bytes):
+            yield response
+            response = []
+
+
+def listed(uid: str, items: Mapping[bytes, Any]) -> Listed:
+    """One mail of a listing from its FETCH data."""
+    size, when = items.get(b"RFC822.SIZE"), items.get(b"INTERNALDATE")
+    return Listed(
+        uid=uid,
+        size=size if isinstance(size, int) else None,
+        internal_date=when.astimezone(UTC) if isinstance(when, datetime) else None,
+        seen=any(flag.lower() == b"\\seen" for flag in items.get(b"FLAGS") or ()),
+    )

@@ -1,0 +1,112 @@
+"""How an IMAP connection is made, protected and logged in; knows nothing of folders and mails."""
+
+from __future__ import annotations
+
+import imaplib
+
+from imapclient import IMAPClient, SocketTimeout
+from imapclient.exceptions import CapabilityError
+
+from reconciler.core.errors import ReconcilerError
+from reconciler.core.health import Condition, Refused
+from reconciler.core.secret import Secret
+from reconciler.core.settings import Security
+from reconciler.protocol.base import Limits
+from reconciler.protocol.connection import CleanStart, client_context, do_not_delay, said
+from reconciler.protocol.imap_answers import asks_to_wait, quoted
+from reconciler.protocol.imap_failure import meaning, translated, words
+from reconciler.protocol.imap_settings import ImapSettings
+
+
+def logged_in_client(settings: ImapSettings, secret: Secret, limits: Limits, where: str) -> IMAPClient:
+    """Connect, protect the connection as `settings.security` says, and log in; raises what `open_session` raises."""
+    with translated(where, "connect"):
+        client = _connected(settings, limits)
+    try:
+        with translated(where, "start TLS"):
+            _protect(client, settings, where)
+        _log_in(client, settings.username, secret, where)
+        with translated(where, "ask for capabilities"):
+            client.capabilities()
+    except BaseException:
+        drop(client)
+        raise
+    return client
+
+
+def drop(client: IMAPClient) -> None:
+    """Close the connection without a word; never raises."""
+    try:
+        client.shutdown()
+    except OSError:
+        return
+
+
+def _connected(settings: ImapSettings, limits: Limits) -> IMAPClient:
+    implicit = settings.security is Security.TLS
+    client = IMAPClient(
+        settings.host,
+        settings.effective_port,
+        ssl=implicit,
+        ssl_context=client_context() if implicit else None,
+        timeout=SocketTimeout(limits.connect, limits.command),
+    )
+    # Otherwise every line, the one with the password too, is formatted for a log.
+    client._imap.debug = 0
+    do_not_delay(client.socket())
+    return client
+
+
+def _protect(client: IMAPClient, settings: ImapSettings, where: str) -> None:
+    starttls = settings.security is Security.STARTTLS
+    if client._imap.state != "NONAUTH":
+        condition = Condition.TLS_FAILED if starttls else Condition.PROTOCOL_ERROR
+        raise Refused(
+            condition, f"{where} greets as already logged in (PREAUTH), as whom it does not say; use security: tls"
+        )
+    if not starttls:
+        return
+    try:
+        client.starttls(CleanStart(where, lambda: client._imap.file))
+    except CapabilityError as error:
+        raise Refused(
+            Condition.TLS_FAILED, f"{where} does not offer STARTTLS; use security: tls and port 993"
+        ) from error
+    # RFC 3501 6.2.1: what was said before TLS is forgotten.
+    client._imap.untagged_responses.clear()
+
+
+def _log_in(client: IMAPClient, username: str, secret: Secret, where: str) -> None:
+    # Raised outside the handler: a chained cause's words and frames can hold the password.
+    failure: ReconcilerError
+    try:
+        _authenticate(client, username, secret.reveal(), where)
+        return
+    except ReconcilerError as error:
+        failure = error
+    except Exception as error:
+        failure = _login_failure(error, secret, where)
+    raise failure
+
+
+def _authenticate(client: IMAPClient, username: str, password: str, where: str) -> None:
+    """LOGIN, which every server knows, if it can carry the words; else AUTHENTICATE PLAIN in UTF-8 (RFC 4616)."""
+    offered = client._imap.capabilities
+    simple = (username + password).isascii() and (username + password).isprintable()
+    if simple and "LOGINDISABLED" not in offered:
+        client._imap.login(quoted(username), password)
+        return
+    if "AUTH=PLAIN" not in offered:
+        mend = "choose an ASCII password" if not simple else "use security: tls or starttls"
+        raise Refused(Condition.AUTH_FAILED, f"{where} has no way to log in with this password; {mend}")
+    if "\0" in password:
+        raise Refused(Condition.AUTH_FAILED, f"{where}: the password contains a NUL; correct the secret")
+    client._imap.authenticate("PLAIN", lambda _: f"\0{username}\0{password}")
+
+
+def _login_failure(error: Exception, secret: Secret, where: str) -> ReconcilerError:
+    text = said(words(error), secret.reveal())
+    answered_no = isinstance(error, imaplib.IMAP4.error) and not isinstance(error, imaplib.IMAP4.abort)
+    if answered_no and "command error: BAD" not in text and not asks_to_wait(text):
+        return Refused(Condition.AUTH_FAILED, f"{where} refused the login ({text}); correct username or secret")
+    return meaning(error, where, "log in", text)

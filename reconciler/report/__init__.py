@@ -1,0 +1,1 @@
+"""Renders values (findings, plans, status) as text or JSON; pure, and decides nothing."""

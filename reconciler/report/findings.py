@@ -1,0 +1,80 @@
+"""Findings as text for people and as JSON for machines; what is wrong has been decided elsewhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reconciler.core.finding import Finding, Severity
+
+FORMAT_VERSION = 1
+_RED, _YELLOW, _BOLD, _RESET = "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was read, and everything to mend in it, sorted."""
+
+    files: int
+    tenants: int
+    accounts: int
+    findings: Sequence[Finding]
+
+    def count(self, severity: Severity) -> int:
+        """How many findings have this severity."""
+        return sum(finding.severity is severity for finding in self.findings)
+
+
+def as_json(checked: Checked) -> str:
+    """One JSON object: format_version, files, tenants, accounts, findings."""
+    document = {
+        "format_version": FORMAT_VERSION,
+        "files": checked.files,
+        "tenants": checked.tenants,
+        "accounts": checked.accounts,
+        "findings": [_as_dict(finding) for finding in checked.findings],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _as_dict(finding: Finding) -> dict[str, object]:
+    return {
+        "file": finding.file,
+        "line": finding.line,
+        "column": finding.column,
+        "pointer": finding.pointer,
+        "code": finding.code,
+        "severity": finding.severity.value,
+        "message": finding.message,
+        "help": finding.help,
+    }
+
+
+def as_text(checked: Checked, *, colour: bool) -> str:
+    """A line per finding, `file:line:column: error E201 message`, and a line that sums up."""
+    lines = [_line(finding, colour=colour) for finding in checked.findings]
+    return "\n".join([*lines, _summary(checked)]) + "\n"
+
+
+def _line(finding: Finding, *, colour: bool) -> str:
+    place = f"{finding.file}:{finding.line}:{finding.column}:"
+    label = f"{finding.severity.value} {finding.code}"
+    message = "".join(c if c.isprintable() else "?" for c in finding.message)
+    if colour:
+        paint = _RED if finding.severity is Severity.ERROR else _YELLOW
+        place, label = f"{_BOLD}{place}{_RESET}", f"{paint}{label}{_RESET}"
+    return f"{place} {label} {message}"
+
+
+def _summary(checked: Checked) -> str:
+    read = (
+        f"{_counted(checked.files, 'file')}, {_counted(checked.tenants, 'tenant')}, "
+        f"{_counted(checked.accounts, 'account')}"
+    )
+    errors, warnings = checked.count(Severity.ERROR), checked.count(Severity.WARNING)
+    return f"{read}: {_counted(errors, 'error')}, {_counted(warnings, 'warning')}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

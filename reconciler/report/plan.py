@@ -1,0 +1,142 @@
+"""Renders a plan: JSON is its one model, the text a rendering of the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from reconciler.core.difference import FieldChange
+from reconciler.core.plan import BaseKind, Change, Impact, Op, Plan, TenantPlan
+from reconciler.report.terminal import as_json, columns, instant, shown, visible
+
+_SIGNS = {Op.CREATE: "+", Op.UPDATE: "~", Op.RENAME: "~", Op.RETIRE: "-", Op.RESTORE: "+"}
+
+
+def plan_json(plan: Plan) -> str:
+    """The plan as JSON. `tenant` is `main` for the main accounts; `account` null: the tenant's own keys."""
+    document: dict[str, Any] = {
+        "format_version": 1,
+        "base": {"kind": plan.base, "state": plan.state},
+        "target": {"source": plan.source, "commit": plan.commit},
+        "counts": {op.value: count for op, count in plan.counts.items()},
+        "tenants": [_tenant_json(tenant) for tenant in plan.tenants],
+        "held": list(plan.held),
+        "secrets_to_provide": list(plan.secrets_to_provide),
+    }
+    return as_json(document)
+
+
+def plan_text(plan: Plan, acknowledged: frozenset[str]) -> str:
+    """The summary, then each unit's changes, those that remove or destroy first."""
+    return "\n".join([*_summary(plan, acknowledged), *_tenants(plan, acknowledged), *_secrets(plan)]) + "\n"
+
+
+def _tenant_json(tenant: TenantPlan) -> dict[str, Any]:
+    return {
+        "tenant": tenant.tenant,
+        "digest": tenant.digest,
+        "changes": [_change_json(change) for change in tenant.changes],
+        "guards": [guard.value for guard in tenant.guards],
+    }
+
+
+def _change_json(change: Change) -> dict[str, Any]:
+    return {
+        "op": change.op,
+        "account": change.account,
+        **({"moved_from": change.former} if change.former is not None else {}),
+        "consequence": change.consequence,
+        "fields": [_field_json(field) for field in change.fields],
+        "impact": _impact_json(change.impact),
+    }
+
+
+def _field_json(field: FieldChange) -> dict[str, Any]:
+    origin = field.origin
+    return {
+        "path": field.path,
+        "old": field.old,
+        "new": field.new,
+        "file": origin.file if origin else None,
+        "line": origin.line if origin else None,
+        "column": origin.column if origin else None,
+    }
+
+
+def _impact_json(impact: Impact | None) -> dict[str, Any] | None:
+    if impact is None:
+        return None
+    return {
+        "open_cases": impact.open_cases,
+        "open_referrals": impact.open_referrals,
+        "last_mail": instant(impact.last_mail),
+        "backlog": impact.backlog,
+    }
+
+
+def _summary(plan: Plan, acknowledged: frozenset[str]) -> Iterator[str]:
+    if plan.base is BaseKind.NOTHING:
+        yield f"no applied state at {visible(plan.state)}: everything is new"
+    counts = [f"{count} to {op}" for op, count in plan.counts.items() if count]
+    where = f"{len(plan.tenants)} unit{'s' if len(plan.tenants) != 1 else ''}"
+    yield f"Plan for {visible(plan.source)}: {', '.join(counts) + ' in ' + where if plan.tenants else 'no changes'}"
+    destructive = sum(change.removes for tenant in plan.tenants for change in tenant.changes)
+    if destructive:
+        yield f"  of these, {destructive} retire something or take mails off a server"
+    blocked = plan.blocked(acknowledged)
+    if blocked:
+        yield f"  blocked until acknowledged: {', '.join(tenant.tenant for tenant in blocked)}"
+    if plan.held:
+        yield f"  held by errors in their files, so left as they are: {', '.join(map(visible, plan.held))}"
+
+
+def _tenants(plan: Plan, acknowledged: frozenset[str]) -> Iterator[str]:
+    ordered = sorted(plan.tenants, key=lambda t: not any(change.removes for change in t.changes))
+    for tenant in ordered:
+        yield ""
+        yield visible(tenant.tenant)
+        for guard in tenant.guards:
+            yield f"  ! {guard.value}: {guard.sentence}"
+        if tenant.guards and tenant.digest in acknowledged:
+            yield f"  ! acknowledged: {tenant.digest}"
+        elif tenant.guards:
+            yield f"  ! to let it pass: reconciler ack {tenant.digest} --reason TEXT"
+        if not tenant.changes:
+            yield "  only the way it is written changed"
+        for change in sorted(tenant.changes, key=lambda c: (not c.removes, -c.consequence.severity)):
+            yield from _change(change)
+
+
+def _change(change: Change) -> Iterator[str]:
+    what = "tenant" if change.account is None else change.account
+    was = f" (was {change.former})" if change.former is not None else ""
+    concerns = _impact(change.impact)
+    yield visible(f"  {_SIGNS[change.op]} {change.op} {what}{was}: {change.consequence}{concerns}")
+    rows = [
+        (
+            visible(f.path),
+            f"{shown(f.old)} → {shown(f.new)}" if change.op not in (Op.CREATE, Op.RESTORE) or f.old else shown(f.new),
+            visible(f"{f.origin.file}:{f.origin.line}:{f.origin.column}") if f.origin else "",
+        )
+        for f in change.fields
+    ]
+    yield from columns(rows, "      ")
+
+
+def _impact(impact: Impact | None) -> str:
+    if impact is None:
+        return ""
+    said = [
+        f"{impact.open_cases} open cases" if impact.open_cases else "",
+        f"{impact.open_referrals} open referrals" if impact.open_referrals else "",
+        f"{impact.backlog} mails waiting" if impact.backlog else "",
+        f"last mail {instant(impact.last_mail)}" if impact.last_mail else "no mail yet",
+    ]
+    return "; " + ", ".join(filter(None, said))
+
+
+def _secrets(plan: Plan) -> Iterator[str]:
+    if plan.secrets_to_provide:
+        yield ""
+        yield "Secrets to provide:"
+        yield from (f"  {visible(name)}" for name in plan.secrets_to_provide)

@@ -1,0 +1,82 @@
+"""Renders how units and accounts stand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.core.status import AccountState, Status, UnitStatus
+from reconciler.report.terminal import as_json, columns, instant, visible
+
+UNKNOWN = "Unknown"
+"""The condition of an account of which no step was tried yet."""
+
+
+def status_json(status: Status) -> str:
+    """Units with sync and revisions, accounts with status and health; instants in ISO 8601, null where never."""
+    document: dict[str, Any] = {
+        "format_version": 1,
+        "tenants": [_unit_json(unit) for unit in status.units],
+        "accounts": [_account_json(state) for state in status.accounts],
+    }
+    return as_json(document)
+
+
+def status_text(status: Status) -> str:
+    """One line per unit, then one per account."""
+    units = [
+        (
+            visible(u.unit),
+            str(u.sync),
+            f"since {instant(u.since)}",
+            "never applied" if u.revision is None else f"revision {u.revision}" + (", retired" if u.retired else ""),
+            visible(u.reason),
+        )
+        for u in status.units
+    ]
+    accounts = [_account_row(state) for state in status.accounts]
+    lines = [*columns(units), *([""] if accounts else []), *columns(accounts)]
+    return "".join(line + "\n" for line in lines)
+
+
+def _unit_json(unit: UnitStatus) -> dict[str, Any]:
+    return {
+        "tenant": unit.unit,
+        "sync": unit.sync,
+        "reason": unit.reason,
+        "since": instant(unit.since),
+        "revision": unit.revision,
+        "applied_digest": unit.applied_digest,
+        "retired": unit.retired,
+        "attempted_digest": unit.attempted_digest,
+        "attempted_at": instant(unit.attempted_at),
+    }
+
+
+def _account_json(state: AccountState) -> dict[str, Any]:
+    applied, health = state.applied, state.health
+    return {
+        "tenant": applied.unit,
+        "account": applied.account.id,
+        "type": applied.account.type,
+        "enabled": applied.account.enabled,
+        "status": applied.status,
+        "condition": health.condition if health else UNKNOWN,
+        "reason": health.reason if health else "",
+        "since": instant(health.since) if health else None,
+        "last_success": instant(health.succeeded_at) if health else None,
+        "backlog": health.backlog if health else None,
+    }
+
+
+def _account_row(state: AccountState) -> tuple[str, ...]:
+    applied, health = state.applied, state.health
+    return (
+        visible(applied.label),
+        str(applied.account.type),
+        str(applied.status) if applied.account.enabled else "disabled",
+        str(health.condition) if health else UNKNOWN,
+        f"since {instant(health.since)}" if health else "",
+        f"last success {instant(health.succeeded_at) or 'never'}" if health else "",
+        f"backlog {health.backlog}" if health else "",
+        visible(health.reason) if health else "",
+    )

@@ -1,0 +1,137 @@
+"""Brings the applied state to the desired one, unit by unit; knows no files, and takes no decision of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from reconciler.core.diff import diff, touched
+from reconciler.core.errors import Unavailable
+from reconciler.core.finding import Finding, Severity
+from reconciler.core.outcome import ApplyResult, Result, UnitOutcome
+from reconciler.core.plan import HasSecret, TenantPlan, unit_order
+from reconciler.core.registry import Registry
+from reconciler.core.revision import AccountStatus, AppliedState
+from reconciler.core.status import Sync, UnitStatus
+from reconciler.runtime.desired import Reading
+from reconciler.store.applied import finish_draining, forget_unit, read_applied, write_sync, write_unit
+from reconciler.store.database import Store
+from reconciler.store.lease import Lease
+from reconciler.store.standing import acknowledged, read_impacts, read_units
+
+
+def reconcile_once(
+    store: Store,
+    registry: Registry,
+    reading: Reading,
+    *,
+    source: str,
+    now: datetime,
+    has_secret: HasSecret,
+    lease: Lease,
+    author: str | None = None,
+) -> ApplyResult:
+    """Apply every unit that is valid, changed and not guarded, each in a transaction of its own, `main` first.
+
+    Doing it twice changes nothing. Units with errors keep their running revision, and so do guarded ones until their
+    plan's digest is acknowledged. Raises Unavailable, before anything is written, if main.yaml is missing; and when
+    the lease was lost, with the units before that point applied.
+    """
+    if reading.main_missing:
+        raise Unavailable(f"{source}: main.yaml is missing; nothing advances, and what runs goes on")
+    with store.read() as connection:
+        applied = read_applied(connection, registry)
+        impacts = read_impacts(connection, touched(reading.desired, applied))
+        passed = acknowledged(connection)
+        standing = {unit.unit: unit for unit in read_units(connection)}
+    plan = diff(reading.desired, applied, impacts, has_secret=has_secret)
+    pass_ = _Pass(store, reading, source, author, now, lease, standing)
+    plans = {p.tenant: p for p in plan.tenants}
+    outcomes = []
+    for unit in sorted({*reading.desired.units, *reading.desired.held, *plans}, key=unit_order):
+        if unit in reading.desired.held:
+            outcomes.append(pass_.hold(unit))
+        elif unit not in plans:
+            outcomes.append(pass_.keep(unit))
+        elif plans[unit].guards and plans[unit].digest not in passed:
+            outcomes.append(pass_.block(plans[unit]))
+        else:
+            outcomes.append(pass_.write(plans[unit]))
+    pass_.tidy(applied)
+    return ApplyResult(tuple(outcomes), plan.secrets_to_provide)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """One pass over the units: what to write, on whose behalf, and how the units stood before."""
+
+    store: Store
+    reading: Reading
+    source: str
+    author: str | None
+    now: datetime
+    lease: Lease
+    standing: dict[str, UnitStatus]
+
+    def write(self, plan: TenantPlan) -> UnitOutcome:
+        wanted = self.reading.desired.units.get(plan.tenant)
+        with self.store.write() as connection:
+            self.lease.verify(connection)
+            revision = write_unit(
+                connection,
+                plan,
+                wanted,
+                source=self.source,
+                commit=self.reading.desired.commit,
+                author=self.author,
+                now=self.now,
+            )
+        if wanted is None:
+            return UnitOutcome(plan.tenant, revision, plan.base, Result.RETIRED, plan.digest)
+        return UnitOutcome(plan.tenant, revision, wanted.digest, Result.APPLIED, plan.digest)
+
+    def keep(self, unit: str) -> UnitOutcome:
+        self._stand(unit, Sync.SYNCED, "", self.reading.desired.units[unit].digest)
+        return self._staying(unit, Result.UNCHANGED)
+
+    def hold(self, unit: str) -> UnitOutcome:
+        errors = (f for f in self.reading.findings if f.unit == unit and f.severity is Severity.ERROR)
+        reason = _sentence(next(errors))
+        self._stand(unit, Sync.HELD, reason, None)
+        return self._staying(unit, Result.HELD, reason=reason)
+
+    def block(self, plan: TenantPlan) -> UnitOutcome:
+        causes = "; ".join(guard.sentence for guard in plan.guards)
+        reason = f"{causes}; run: reconciler ack {plan.digest} --reason TEXT"
+        self._stand(plan.tenant, Sync.BLOCKED, reason, plan.target)
+        return self._staying(plan.tenant, Result.BLOCKED, plan.digest, reason)
+
+    def tidy(self, applied: AppliedState) -> None:
+        """Let go of what waits for nothing more: units that never ran and are gone, accounts that drained."""
+        known = {*self.reading.desired.units, *self.reading.desired.held}
+        ghosts = [u.unit for u in self.standing.values() if u.revision is None and u.unit not in known]
+        draining = any(a.status is AccountStatus.DRAINING for a in applied.accounts.values())
+        if not ghosts and not draining:
+            return
+        with self.store.write() as connection:
+            self.lease.verify(connection)
+            for unit in ghosts:
+                forget_unit(connection, unit)
+            finish_draining(connection, self.now)
+
+    def _staying(self, unit: str, result: Result, plan: str | None = None, reason: str = "") -> UnitOutcome:
+        runs = self.standing.get(unit)
+        revision, digest = (runs.revision, runs.applied_digest) if runs is not None else (None, None)
+        return UnitOutcome(unit, revision, digest, result, plan, reason)
+
+    def _stand(self, unit: str, sync: Sync, reason: str, digest: str | None) -> None:
+        stands = self.standing.get(unit)
+        if stands is not None and (stands.sync, stands.reason, stands.attempted_digest) == (sync, reason, digest):
+            return
+        with self.store.write() as connection:
+            self.lease.verify(connection)
+            write_sync(connection, unit, sync, reason, digest, self.now)
+
+
+def _sentence(finding: Finding) -> str:
+    return f"{finding.file}:{finding.line}:{finding.column}: {finding.code} {finding.message}"

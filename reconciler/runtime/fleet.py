@@ -1,0 +1,61 @@
+"""The accounts that are fetched now, read from the applied state and swapped whole when a revision is applied."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from reconciler.core.account import Account
+from reconciler.core.registry import Registry
+from reconciler.core.revision import AccountStatus, AppliedState
+from reconciler.store.applied import read_applied
+from reconciler.store.tables import accounts
+
+
+@dataclass(frozen=True, slots=True)
+class FetchAccount:
+    """An account to fetch: its identity for life, its settings, and the instant `start: now` means."""
+
+    key: int
+    unit: str
+    account: Account
+    floor_at: datetime
+
+    @property
+    def tenant(self) -> str | None:
+        """The tenant; None for a main account."""
+        return None if self.unit == "main" else self.unit
+
+    @property
+    def label(self) -> str:
+        """`unit/id`, as people write it."""
+        return f"{self.unit}/{self.account.id}"
+
+    @property
+    def connection(self) -> tuple[Any, ...]:
+        """What an open connection depends on; when it changes the connection is made anew."""
+        return (self.account.protocol, self.account.block)
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The accounts of one applied state, by key."""
+
+    state: AppliedState
+    accounts: Mapping[int, FetchAccount]
+
+
+def read_fleet(connection: Connection, registry: Registry) -> Fleet:
+    """The accounts to fetch: those that serve and are enabled, and those that drain."""
+    state = read_applied(connection, registry)
+    floors = {row.key: row.floor_at for row in connection.execute(select(accounts.c.key, accounts.c.floor_at))}
+    fetched = {
+        a.key: FetchAccount(a.key, a.unit, a.account, floors[a.key])
+        for a in state.accounts.values()
+        if a.status is AccountStatus.DRAINING or (a.status is AccountStatus.SERVING and a.account.enabled)
+    }
+    return Fleet(state, fetched)

@@ -1,0 +1,129 @@
+"""The reconcile loop: looks at the accounts folder whenever it may have changed and applies what is good."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import structlog
+
+from reconciler.core.errors import ReconcilerError, Unavailable
+from reconciler.core.finding import Severity
+from reconciler.core.outcome import ApplyResult, Result
+from reconciler.core.registry import Registry
+from reconciler.runtime.apply import reconcile_once
+from reconciler.runtime.desired import Reading, read_desired
+from reconciler.runtime.step import Clock
+from reconciler.source.files import fingerprint
+from reconciler.source.watch import Watcher
+from reconciler.store.applied import finish_draining, read_applied
+from reconciler.store.database import Store
+from reconciler.store.lease import Lease
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a look needs: the folder, the store to apply to, and the right to write to it."""
+
+    root: Path
+    store: Store
+    registry: Registry
+    lease: Lease
+    has_secret: Callable[[str, str], bool]
+    clock: Clock
+    settle: timedelta
+
+
+class ReconcileLoop:
+    """Looks, applies and reports; level-triggered: every look compares the whole folder with what runs."""
+
+    def __init__(self, source: Source, watcher: Watcher, on_applied: Callable[[], None]) -> None:
+        self._source, self._watcher, self._on_applied = source, watcher, on_applied
+        self._seen: str | None = None
+
+    def run(self, stop: threading.Event) -> None:
+        """Look at once, then whenever the watcher says so, until stopped."""
+        for _ in self._watcher.changes(stop):
+            self.look()
+
+    def look(self) -> None:
+        """One look. Trouble is logged and what runs goes on; the next look is never far."""
+        try:
+            self._look()
+        except Unavailable as error:
+            self._seen = None
+            log.warning("source.unavailable", reason=str(error))
+        except ReconcilerError as error:
+            self._seen = None
+            log.error("reconcile.failed", reason=str(error))
+
+    def _look(self) -> None:
+        source = self._source
+        self._finish_draining()
+        # Nothing but the folder's bytes decides whether there is work, never what an event said.
+        if self._seen is not None and fingerprint(source.root) == self._seen:
+            return
+        with source.store.read() as connection:
+            applied = read_applied(connection, source.registry)
+        reading = read_desired(source.root, source.registry, applied)
+        now = source.clock()
+        settling = _settling(source.root, reading, now, source.settle)
+        result = reconcile_once(
+            source.store,
+            source.registry,
+            reading,
+            source=str(source.root),
+            now=now,
+            has_secret=source.has_secret,
+            lease=source.lease,
+            settling=settling,
+        )
+        self._report(result)
+        # A settling file is looked at again soon, a blocked unit may be acknowledged in the meantime.
+        waits = any(o.result in (Result.BLOCKED, Result.SETTLING) for o in result.outcomes)
+        self._seen = None if waits else reading.fingerprint
+        if settling:
+            threading.Timer(source.settle.total_seconds() / 4, self._watcher.wake).start()
+
+    def _finish_draining(self) -> None:
+        source = self._source
+        with source.store.write() as connection:
+            source.lease.verify(connection)
+            retired = finish_draining(connection, source.clock())
+        if retired:
+            log.info("accounts.drained", accounts=list(retired))
+            self._on_applied()
+
+    def _report(self, result: ApplyResult) -> None:
+        for outcome in result.outcomes:
+            if outcome.result is not Result.UNCHANGED:
+                log.info(
+                    f"unit.{outcome.result.value}",
+                    unit=outcome.tenant,
+                    revision=outcome.revision,
+                    digest=outcome.digest,
+                    reason=outcome.reason or None,
+                )
+        if any(o.result in (Result.APPLIED, Result.RETIRED) for o in result.outcomes):
+            self._on_applied()
+
+
+def _settling(root: Path, reading: Reading, now: datetime, settle: timedelta) -> frozenset[str]:
+    """The units whose broken files were written just now: most likely they are being written still."""
+    young = set()
+    for finding in reading.findings:
+        if finding.severity is Severity.ERROR and finding.unit and _age(root / finding.file, now) < settle:
+            young.add(finding.unit)
+    return frozenset(young)
+
+
+def _age(path: Path, now: datetime) -> timedelta:
+    try:
+        return timedelta(seconds=abs(now.timestamp() - path.lstat().st_mtime))
+    except (OSError, ValueError):
+        return timedelta.max

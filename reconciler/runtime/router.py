@@ -1,0 +1,222 @@
+"""Routes one mail: reads it, gathers what is known, asks core to decide, writes the relay. Stores nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from reconciler.core.account import AccountType, AnswerFrom, FurtherAnswers
+from reconciler.core.case import Case
+from reconciler.core.correlation import Correlation, correlate
+from reconciler.core.errors import Invalid, Unsafe
+from reconciler.core.kind import Classification, classify
+from reconciler.core.message import Address, Message, parse
+from reconciler.core.quoting import without_quotes
+from reconciler.core.registry import Registry
+from reconciler.core.relay import RelayRefusal, prepare
+from reconciler.core.revision import AppliedState
+from reconciler.core.routing import Action, Context, Decision, HoldReason, ReferralView, decide
+from reconciler.core.token import find_tokens
+from reconciler.runtime.faults import reach
+from reconciler.runtime.letters import Desk, Occasion, customer_letter
+from reconciler.runtime.tokens import new_token_id, read_keys
+from reconciler.source.secret import SecretStore
+from reconciler.store import cases, outbox
+from reconciler.store.applied import read_applied
+from reconciler.store.database import Store, instance
+from reconciler.store.filing import Filing, Letter, Summary
+from reconciler.store.ledger import MailState, StoredMail, read_mail
+from reconciler.store.tables import revisions
+
+MOST_TEXT = 200_000
+"""Characters of a mail's text that stand on the case; the whole mail is kept raw."""
+
+
+class Router:
+    """Decides mails against the state as it is when each is decided."""
+
+    def __init__(self, store: Store, registry: Registry, secrets: SecretStore, clock: Callable[[], datetime]) -> None:
+        self._store, self._registry, self._secrets, self._clock = store, registry, secrets, clock
+        self._state: tuple[int, AppliedState] | None = None
+
+    def route(self, mail_id: int) -> Filing | None:
+        """Decide the mail; None if it does not wait any more."""
+        with self._store.read() as connection:
+            mail = read_mail(connection, mail_id)
+            if mail is None or mail.state is not MailState.RECEIVED:
+                return None
+            reach("deciding", mail.raw[:4000].decode("latin-1"))
+            desk = Desk(self._applied(connection), read_keys(self._secrets), instance(connection))
+            return self._decided(connection, desk, mail)
+
+    def _applied(self, connection: Connection) -> AppliedState:
+        newest = connection.execute(select(func.max(revisions.c.id))).scalar() or 0
+        if self._state is None or self._state[0] != newest:
+            self._state = (newest, read_applied(connection, self._registry))
+        return self._state[1]
+
+    def _decided(self, connection: Connection, desk: Desk, mail: StoredMail) -> Filing:
+        now = self._clock()
+        message = parse(mail.raw)
+        classification = classify(message)
+        account = desk.account(mail.account_key)
+        tenant = None if mail.unit == "main" else mail.unit
+        correlation = _correlate(connection, desk, message, classification, tenant, now)
+        case = cases.read_case(connection, correlation.case_id) if correlation.case_id is not None else None
+        context = Context(
+            tenant=tenant,
+            account_id=account.account.id if account else "",
+            account_type=account.account.type if account else AccountType.INBOUND,
+            is_own=lambda address: Address("", address).key in desk.own_addresses(),
+            case_state=case.state if case else None,
+            referral=_referral_view(connection, correlation),
+            is_echo=_is_echo(connection, message),
+            **_tenant_settings(desk, tenant or correlation.tenant),
+        )
+        decision = decide(message, len(mail.raw), classification, correlation, context)
+        letter, notes = None, _notes(decision, classification)
+        if decision.action is Action.RELAY and case is not None:
+            decision, letter, notes = _relay(connection, desk, decision, message, correlation, case, now)
+        return Filing(
+            mail_id=mail.id,
+            account_key=mail.account_key,
+            account=account.label if account else f"account {mail.account_key}",
+            decision=decision,
+            seen_case_state=case.state if case else None,
+            summary=_summary(mail, message, classification, decision),
+            explanation=_explanation(decision, classification, correlation, desk, tenant),
+            letter=letter,
+            notes=notes,
+        )
+
+
+def _correlate(
+    connection: Connection,
+    desk: Desk,
+    message: Message,
+    classification: Classification,
+    tenant: str | None,
+    now: datetime,
+) -> Correlation:
+    original = classification.bounce.original_message_id if classification.bounce else None
+    found = find_tokens(message.head, (original,) if original else ())
+    records = cases.read_tokens(connection, [f.id for f in found])
+    ids = [*message.head.in_reply_to, *message.head.references]
+    stored = cases.stored_message_ids(connection, tenant, ids) if tenant is not None and ids else {}
+    return correlate(found, records, stored, desk.keys, now, tenant)
+
+
+def _referral_view(connection: Connection, correlation: Correlation) -> ReferralView | None:
+    if correlation.referral_id is None:
+        return None
+    referral = cases.read_referral(connection, correlation.referral_id)
+    if referral is None:
+        return None
+    contact = Address(referral.contact_name, referral.contact_address)
+    return ReferralView(referral.id, referral.state, contact, AnswerFrom(referral.answer_from))
+
+
+def _is_echo(connection: Connection, message: Message) -> bool:
+    """Whether this is a mail we sent ourselves, come back to an account of ours."""
+    own_id = message.head.message_id
+    return own_id is not None and outbox.find_message_id(connection, own_id) is not None
+
+
+def _tenant_settings(desk: Desk, tenant: str | None) -> dict[str, Any]:
+    document = desk.state.tenant_document(tenant) if tenant else None
+    if document is None or tenant is None:
+        return {"further_answers": FurtherAnswers.HOLD}
+    return {
+        "rules": document.routing,
+        "further_answers": document.referrals.further_answers,
+        "tenant_retired": desk.state.units[tenant].retired,
+    }
+
+
+def _relay(
+    connection: Connection,
+    desk: Desk,
+    decision: Decision,
+    message: Message,
+    correlation: Correlation,
+    case: Case,
+    now: datetime,
+) -> tuple[Decision, Letter | None, tuple[str, ...]]:
+    """The letter to the customer, or the decision to hold the answer for a person after all."""
+    referral = cases.read_referral(connection, decision.referral_id) if decision.referral_id is not None else None
+    assert referral is not None
+    contact = Address(referral.contact_name, referral.contact_address)
+    content = prepare(message, contact, sorted({*desk.own_addresses(), referral.agent}))
+    if isinstance(content, RelayRefusal):
+        reason = HoldReason(content.reason.value)
+        return replace(decision, action=Action.HOLD, reason=reason, event=None), None, ()
+    # The target was frozen when the contact was asked, whatever has happened to the case since.
+    frozen = replace(case, customer_name=referral.target_name, customer_address=referral.target_address)
+    thread = cases.thread_ids(connection, case.id)
+    occasion = Occasion(frozen, thread, new_token_id(), (correlation.hop or 0) + 1, now)
+    try:
+        letter = customer_letter(
+            desk, occasion, "relay", text=content.text, agent=referral.agent, attachments=content.attachments
+        )
+    except (Invalid, Unsafe) as error:
+        held = replace(decision, action=Action.HOLD, reason=HoldReason.CANNOT_SEND, detail=str(error), event=None)
+        return held, None, ()
+    return decision, letter, content.omitted
+
+
+def _notes(decision: Decision, classification: Classification) -> tuple[str, ...]:
+    if not decision.delivery_failed or classification.bounce is None:
+        return ()
+    recipient = classification.bounce.recipient or "the customer"
+    return (f"a mail to {recipient} could not be delivered ({classification.bounce.status or 'no status'})",)
+
+
+def _summary(mail: StoredMail, message: Message, classification: Classification, decision: Decision) -> Summary:
+    head, text = message.head, message.body.text
+    if decision.action in (Action.CONTINUE_CASE, Action.RELAY):
+        text = without_quotes(text) or text
+    return Summary(
+        message_id=head.message_id,
+        sender_name=head.sender.name if head.sender else "",
+        sender_address=head.sender.address if head.sender else "",
+        subject=head.subject,
+        text=text[:MOST_TEXT],
+        kind=classification.kind,
+        fingerprint=fingerprint(mail.raw, message),
+    )
+
+
+def fingerprint(raw: bytes, message: Message) -> str:
+    """Tells copies of one mail, wherever they arrived: over Message-ID, From, Date and the bytes after the header."""
+    head = message.head
+    body = raw.replace(b"\r\n", b"\n").partition(b"\n\n")[2]
+    sender = head.sender.key if head.sender else ""
+    parts = (head.message_id or "", sender, head.first("date") or "", hashlib.sha256(body).hexdigest())
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()
+
+
+def _explanation(
+    decision: Decision, classification: Classification, correlation: Correlation, desk: Desk, tenant: str | None
+) -> Mapping[str, Any]:
+    unit = desk.state.units.get(decision.tenant or tenant or "main")
+    return {
+        "action": decision.action.value,
+        "reason": decision.reason.value if decision.reason else None,
+        "detail": decision.detail,
+        "kind": classification.kind.value,
+        "evidence": [asdict(e) for e in classification.evidence],
+        "correlation": {
+            "outcome": correlation.outcome.value,
+            "rung": correlation.rung.value if correlation.rung else None,
+            "evidence": list(correlation.evidence),
+        },
+        "rule": decision.rule,
+        "rules_missed": list(decision.missed),
+        "event": decision.event.value if decision.event else None,
+        "revision": unit.revision if unit else None,
+    }

@@ -1,0 +1,111 @@
+"""The router in a process of its own: a mail that kills or stalls its reader costs that process and that mail only."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection as Pipe
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from reconciler.core.registry import Registry
+from reconciler.runtime.clock import utc_now
+from reconciler.runtime.router import Router
+from reconciler.source.secret import SecretStore
+from reconciler.store.database import open_store
+from reconciler.store.filing import Filing
+
+
+@dataclass(frozen=True, slots=True)
+class RouterConfig:
+    """What a router process is started with; picklable, so no registry and no secret."""
+
+    state_url: str
+    protocols: Mapping[str, type[BaseModel]]
+    secrets_folder: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Routing a mail raised: the exception's type and text."""
+
+    text: str
+
+
+class Lost(Exception):
+    """The router process died or took too long; the text says which."""
+
+
+def _serve(pipe: Pipe, config: RouterConfig) -> None:
+    # Ctrl-C reaches the whole process group; the parent decides when this process ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    store = open_store(config.state_url)
+    secrets = SecretStore(config.secrets_folder, os.environ)
+    router = Router(store, Registry(dict(config.protocols)), secrets, utc_now)
+    while True:
+        try:
+            mail_id = pipe.recv()
+        except EOFError:
+            return
+        pipe.send(_answer(router, mail_id))
+
+
+def _answer(router: Router, mail_id: int) -> Filing | Failure | None:
+    try:
+        return router.route(mail_id)
+    except Exception as error:
+        return Failure(f"{type(error).__name__}: {error}")
+
+
+class RouterProcess:
+    """One router process, started when it is first needed and again after it was lost."""
+
+    def __init__(self, config: RouterConfig) -> None:
+        self._config = config
+        self._process: multiprocessing.process.BaseProcess | None = None
+        self._pipe: Pipe | None = None
+
+    def route(self, mail_id: int, seconds: float) -> Filing | Failure | None:
+        """Have the mail decided; None if it does not wait any more. Raises Lost if the process dies or is too slow."""
+        pipe = self._started()
+        try:
+            pipe.send(mail_id)
+            if not pipe.poll(seconds):
+                self.close()
+                raise Lost(f"no decision within {seconds:g} s")
+            answer: Filing | Failure | None = pipe.recv()
+        except (EOFError, OSError) as error:
+            code = self._exit_code()
+            self.close()
+            raise Lost(f"the router process ended ({code})") from error
+        return answer
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self._process = None
+        if self._pipe is not None:
+            self._pipe.close()
+            self._pipe = None
+
+    def _started(self) -> Pipe:
+        if self._pipe is None:
+            context = multiprocessing.get_context("spawn")
+            self._pipe, theirs = context.Pipe()
+            self._process = context.Process(target=_serve, args=(theirs, self._config), name="router", daemon=True)
+            self._process.start()
+            theirs.close()
+        return self._pipe
+
+    def _exit_code(self) -> str:
+        if self._process is None:
+            return "never started"
+        self._process.join(timeout=5)
+        code = self._process.exitcode
+        return f"signal {-code}" if code is not None and code < 0 else f"exit {code}"

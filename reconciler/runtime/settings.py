@@ -1,0 +1,28 @@
+"""What the operators of a running system may tune, by environment variables; not what tenants may write."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class RunSettings(BaseSettings):
+    """Limits and intervals in seconds and bytes; each is `RECONCILER_` and the field's name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="RECONCILER_", frozen=True)
+
+    poll_seconds: float = Field(
+        5.0, gt=0, description="How often the accounts folder is looked at, whatever events say."
+    )
+    watch_events: bool = Field(True, description="Whether file events shorten the wait for the next look.")
+    settle_seconds: float = Field(2.0, ge=0, description="A file younger than this that fails is settling, not held.")
+    connect_seconds: float = Field(10.0, gt=0, description="Time to connect, TLS and greeting included.")
+    command_seconds: float = Field(30.0, gt=0, description="Time for one answer of a mail server.")
+    step_seconds: float = Field(60.0, gt=0, description="Deadline of a step; what is stored by then counts.")
+    late_seconds: float = Field(1.0, gt=0, description="After this a step is late and the next cycle opens without it.")
+    slots: int = Field(32, ge=1, description="Steps at a time.")
+    late_slots: int = Field(64, ge=1, description="Late steps beside them.")
+    step_bytes: int = Field(64 << 20, ge=1, description="Bytes a step takes at most; its first mail always fits.")
+    mail_bytes: int = Field(50 << 20, ge=1, description="A larger mail stays on the server and is reported.")
+    route_seconds: float = Field(10.0, gt=0, description="Time to read and decide one mail.")
+    send_seconds: float = Field(1.0, gt=0, description="How often the outbox is looked at.")

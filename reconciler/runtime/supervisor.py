@@ -1,0 +1,171 @@
+"""Starts the loops of a running system and ends them in order: stop taking, finish what is in hand, close."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+
+from reconciler.core.fetch import StepLine
+from reconciler.core.outbox import DeliveryLine
+from reconciler.core.registry import Registry
+from reconciler.protocol.base import ProtocolPlugin
+from reconciler.runtime.clock import utc_now
+from reconciler.runtime.cycle import Engine
+from reconciler.runtime.delivery import Postbox, Sender
+from reconciler.runtime.fleet import read_fleet
+from reconciler.runtime.intake import Intake
+from reconciler.runtime.reconcile import ReconcileLoop, Source
+from reconciler.runtime.router_process import RouterConfig, RouterProcess
+from reconciler.runtime.settings import RunSettings
+from reconciler.runtime.step import Tools
+from reconciler.runtime.writer import Writer
+from reconciler.source.secret import SecretStore
+from reconciler.source.watch import Watcher
+from reconciler.store.database import Store
+from reconciler.store.lease import Lease
+
+log = structlog.get_logger()
+
+_RENEW_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What every loop shares. `state_url` is how a router process opens the store."""
+
+    store: Store
+    state_url: str
+    registry: Registry
+    plugins: Mapping[str, ProtocolPlugin]
+    secrets: SecretStore
+    secrets_folder: Path
+    settings: RunSettings
+
+    def tools(self, writer: Writer) -> Tools:
+        """What fetch steps work with."""
+        return Tools(self.store, writer, self.plugins, self.secrets, self.settings, utc_now)
+
+    def intake(self, writer: Writer, router: RouterProcess, boot: str) -> Intake:
+        """The loop that routes."""
+        return Intake(self.store, writer, router, boot=boot, seconds=self.settings.route_seconds, clock=utc_now)
+
+    def router(self) -> RouterProcess:
+        """The process that reads and decides mails."""
+        return RouterProcess(RouterConfig(self.state_url, dict(self.registry.protocols), self.secrets_folder))
+
+    def sender(self, writer: Writer, boot: str, on_sent: Callable[[DeliveryLine], None]) -> Sender:
+        """The loop that sends."""
+        postbox = Postbox(self.store, writer, self.registry, self.secrets, self.settings, utc_now, boot)
+        return Sender(postbox, on_sent)
+
+
+def new_boot() -> str:
+    """A name for this start of the program, by which it tells its own claims from those of an earlier one."""
+    return secrets.token_hex(8)
+
+
+class Supervisor:
+    """A running system over one accounts folder."""
+
+    def __init__(self, house: House, root: Path, lease: Lease, *, applies: bool) -> None:
+        self._house, self._lease, self._applies = house, lease, applies
+        self._stop, self._mail, self._post = threading.Event(), threading.Event(), threading.Event()
+        settings, boot = house.settings, new_boot()
+        self._writer = Writer(house.store)
+        self._router = house.router()
+        self._engine = Engine(house.tools(self._writer), self._stepped)
+        self._intake = house.intake(self._writer, self._router, boot)
+        self._sender = house.sender(self._writer, boot, _sent)
+        self._watcher = Watcher(root, settings.poll_seconds, settings.watch_events)
+        has_secret = _HasSecret(house.secrets)
+        source = Source(
+            root, house.store, house.registry, lease, has_secret, utc_now, timedelta(seconds=settings.settle_seconds)
+        )
+        self._reconcile = ReconcileLoop(source, self._watcher, self._refresh)
+
+    def run(self) -> None:
+        """Run until SIGINT or SIGTERM, then end cleanly after what is in hand; SIGHUP means look again now."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+        signal.signal(signal.SIGHUP, lambda *_: self._watcher.wake())
+        self._refresh()
+        log.info("run.started")
+        loops = [
+            threading.Thread(target=self._guarded, args=(name, work), name=name, daemon=True)
+            for name, work in (
+                ("fetch", self._engine.run),
+                ("route", lambda: self._intake.run(self._stop, self._mail)),
+                ("send", lambda: self._sender.run(self._stop, self._post)),
+                ("lease", self._keep_lease),
+                *((("reconcile", lambda: self._reconcile.run(self._stop)),) if self._applies else ()),
+            )
+        ]
+        for loop in loops:
+            loop.start()
+        while not self._stop.wait(0.2):
+            pass
+        self._engine.stop()
+        for loop in loops:
+            loop.join()
+        self._router.close()
+        self._writer.close()
+        log.info("run.ended")
+
+    def _guarded(self, name: str, work: Callable[[], None]) -> None:
+        """A loop that ends by an error ends the program: a part that silently stopped is the worst there is."""
+        try:
+            work()
+        except Exception as error:
+            log.critical("loop.died", loop=name, reason=f"{type(error).__name__}: {error}")
+            self.died = True
+            self._stop.set()
+
+    died = False
+    """Whether a loop died; the process then ends with an error, so that its keeper starts it again."""
+
+    def _keep_lease(self) -> None:
+        while not self._stop.wait(_RENEW_SECONDS):
+            self._lease.renew(utc_now())
+
+    def _on_signal(self, _number: int, _frame: object) -> None:
+        self._stop.set()
+
+    def _refresh(self) -> None:
+        """Give the engine the accounts of the state that is applied now."""
+        with self._house.store.read() as connection:
+            fleet = read_fleet(connection, self._house.registry)
+        self._engine.set_accounts(fleet.accounts)
+
+    def _stepped(self, line: StepLine) -> None:
+        if line.taken:
+            self._mail.set()
+            log.info("step", tenant=line.tenant, account=line.account, taken=line.taken, backlog=line.backlog)
+        if line.error:
+            log.warning("step.trouble", tenant=line.tenant, account=line.account, reason=line.error)
+
+
+def _sent(_line: DeliveryLine) -> None:
+    """Sending logs each mail itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class _HasSecret:
+    """Whether a secret can be resolved now; its value is dropped at once."""
+
+    secrets: SecretStore
+
+    def __call__(self, unit: str, name: str) -> bool:
+        from reconciler.core.errors import ReconcilerError
+
+        try:
+            self.secrets.resolve(unit, name)
+        except ReconcilerError:
+            return False
+        return True

@@ -1,0 +1,53 @@
+"""The token keys: read from the secret `main/token-keys`, and made there."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+from reconciler.core.account import MAIN
+from reconciler.core.errors import Unavailable
+from reconciler.core.health import Trouble
+from reconciler.core.token import TokenKey, format_key, parse_keys
+from reconciler.source.secret import SecretStore
+
+NAME = "token-keys"
+
+
+def read_keys(secret_store: SecretStore) -> tuple[TokenKey, ...]:
+    """The keys, newest first; none if there is no such secret. Raises Invalid if it cannot be read as keys."""
+    try:
+        text = secret_store.resolve(MAIN, NAME).reveal()
+    except Trouble:
+        return ()
+    return parse_keys(text)
+
+
+def new_token_id() -> int:
+    """63 random bits: what a token's record is stored under."""
+    return secrets.randbits(63)
+
+
+def add_key(folder: Path, existing: tuple[TokenKey, ...]) -> TokenKey:
+    """Make a key and put it in front of the others; old mails stay verifiable. May raise Unavailable."""
+    taken = {key.kid for key in existing}
+    kid = next(
+        k for k in iter(lambda: base64.b32encode(secrets.token_bytes(5)).decode().lower()[:2], "") if k not in taken
+    )
+    key = TokenKey(kid, secrets.token_bytes(32))
+    target = folder / MAIN / NAME
+    text = "".join(format_key(k) + "\n" for k in (key, *existing))
+    try:
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".token-keys-")
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(target)
+    except OSError as error:
+        raise Unavailable(f"cannot write {target}: {error.strerror}") from error
+    return key

@@ -1,0 +1,138 @@
+"""Opens the store: URL, schema version, reading and writing transactions; the place that knows dialects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, create_engine, event, inspect, select, text
+from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.exc import ArgumentError as BadUrl
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from reconciler.core.errors import Invalid, NotSetUp, Unavailable
+from reconciler.store.tables import meta
+
+SCHEMA = "0001"
+"""The newest migration; a store at another version is migrated when opened, a newer one refused."""
+
+BUSY_SECONDS = 20.0
+
+
+class Store:
+    """An open store. `read()` sees one snapshot; `write()` is one transaction that is durable when the block ends."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @property
+    def url(self) -> str:
+        """The URL it was opened by, without password."""
+        return self._engine.url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection for queries; one consistent snapshot. Raises Unavailable if the store cannot be reached."""
+        with self._translated(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that holds the write lock from its beginning (BEGIN IMMEDIATE) and is durable at the end."""
+        with self._translated(), self._engine.connect() as connection:
+            connection.execution_options(writes=True)
+            with connection.begin():
+                yield connection
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except OperationalError as error:
+            raise Unavailable(f"the store {self.url} does not answer: {error.orig}", retry_after=1.0) from error
+
+
+def open_store(url: str, *, create: bool = False) -> Store:
+    """Open the store at `url` (`sqlite:///PATH`), bringing its schema up to date.
+
+    Raises NotSetUp if there is none and `create` is False, Invalid for a URL that names no database this program can
+    use or a schema newer than the program, Unavailable if it does not answer.
+    """
+    try:
+        parsed = make_url(url)
+    except BadUrl as error:
+        raise Invalid(f"--state {url}: not a URL; write sqlite:///PATH") from error
+    if parsed.get_backend_name() != "sqlite":
+        raise Invalid(f"--state {parsed.render_as_string(hide_password=True)}: write sqlite:///PATH")
+    if not parsed.database or parsed.database == ":memory:":
+        raise Invalid(f"--state {url}: the path is missing; write sqlite:///PATH")
+    path = Path(parsed.database)
+    if not path.exists():
+        if not create:
+            raise NotSetUp(f"no applied state at {url}; run: reconciler apply")
+        _create_file(path)
+    store = Store(_engine(url))
+    _bring_up_to_date(store)
+    return store
+
+
+def _create_file(path: Path) -> None:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+    except OSError as error:
+        raise Unavailable(f"cannot create {path}: {error.strerror}") from error
+
+
+def _engine(url: str) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, pool_size=8)
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA page_size = 16384")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # A transaction that reads first and writes later would fail on SQLite once another writer came between.
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _bring_up_to_date(store: Store) -> None:
+    try:
+        with store.read() as connection:
+            version = _version(connection)
+    except DBAPIError as error:
+        raise Invalid(f"{store.url} is not a store of this program: {error.orig}") from error
+    if version == SCHEMA:
+        return
+    if version is not None and version > SCHEMA:
+        raise Invalid(f"{store.url} was written by a newer program (schema {version}, this one knows {SCHEMA}); update")
+    from reconciler.store.migrate import upgrade
+
+    upgrade(store)
+
+
+def _version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+
+
+def instance(connection: Connection) -> str:
+    """This installation's id (8 characters of a-z2-7), made when the store was created; part of every Message-ID."""
+    return str(connection.execute(select(meta.c.value).where(meta.c.name == "instance")).scalar_one())

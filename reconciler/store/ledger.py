@@ -1,0 +1,224 @@
+"""The ledger of fetched mails: stored bytes, what the server has still to be told, and what waits to be routed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from reconciler.core.fetch import Fetched
+from reconciler.store.tables import accounts, folders, mails, raw_mails
+
+_CHUNK = 500
+
+
+class MailState(StrEnum):
+    """Where a stored mail stands: received (to be routed), routed, or held for a person."""
+
+    RECEIVED = "received"
+    ROUTED = "routed"
+    HELD = "held"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A mail to store: whose, its bytes and identity, and what the server is to be told once it is durable."""
+
+    account_key: int
+    mail: Fetched
+    received_at: datetime
+    after_fetch: str
+    move_to: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unacknowledged:
+    """A stored mail of which the server has not been told yet."""
+
+    folder: str
+    uidvalidity: int
+    uid: str
+    after_fetch: str
+    move_to: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FolderState:
+    """What was found at first contact: UIDVALIDITY, when, and the UIDs the start rule leaves on the server."""
+
+    uidvalidity: int
+    first_contact_at: datetime
+    left_behind: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMail:
+    """A stored mail with its raw bytes."""
+
+    id: int
+    account_key: int
+    unit: str
+    raw: bytes
+    attempts: int
+    state: MailState
+    received_at: datetime
+
+
+def store_mails(connection: Connection, arrived: Sequence[Arrived]) -> None:
+    """Store raw bytes, identity and `received`; a mail that is in the ledger already is left as it is."""
+    for item in arrived:
+        mail = item.mail
+        values = {
+            "account_key": item.account_key,
+            "folder": mail.folder,
+            "uidvalidity": mail.uidvalidity,
+            "uid": mail.uid,
+            "received_at": item.received_at,
+            "internal_date": mail.internal_date,
+            "size": len(mail.raw),
+            "sha256": hashlib.sha256(mail.raw).digest(),
+            "after_fetch": item.after_fetch,
+            "move_to": item.move_to,
+            "acknowledged_at": item.received_at if item.after_fetch == "keep" else None,
+            "state": MailState.RECEIVED.value,
+        }
+        flavour = sqlite if connection.dialect.name == "sqlite" else postgresql
+        statement = flavour.insert(mails).values(**values).on_conflict_do_nothing().returning(mails.c.id)
+        mail_id = connection.execute(statement).scalar_one_or_none()
+        if mail_id is not None:
+            connection.execute(insert(raw_mails).values(mail_id=mail_id, data=mail.raw))
+
+
+def known_uids(connection: Connection, account_key: int, folder: str, uidvalidity: int) -> set[str]:
+    """The UIDs of this folder that are in the ledger."""
+    query = select(mails.c.uid).where(
+        mails.c.account_key == account_key, mails.c.folder == folder, mails.c.uidvalidity == uidvalidity
+    )
+    return set(connection.execute(query).scalars())
+
+
+def unacknowledged(connection: Connection, account_key: int) -> list[Unacknowledged]:
+    """What the server has still to be told about this account's mails, oldest first."""
+    query = (
+        select(mails.c.folder, mails.c.uidvalidity, mails.c.uid, mails.c.after_fetch, mails.c.move_to)
+        .where(mails.c.account_key == account_key, mails.c.acknowledged_at.is_(None))
+        .order_by(mails.c.id)
+    )
+    return [Unacknowledged(*row) for row in connection.execute(query)]
+
+
+def mark_acknowledged(
+    connection: Connection, account_key: int, folder: str, uidvalidity: int, uids: Collection[str], now: datetime
+) -> None:
+    """Remember that the server was told about these mails."""
+    ordered = sorted(uids)
+    for start in range(0, len(ordered), _CHUNK):
+        connection.execute(
+            update(mails)
+            .where(
+                mails.c.account_key == account_key,
+                mails.c.folder == folder,
+                mails.c.uidvalidity == uidvalidity,
+                mails.c.uid.in_(ordered[start : start + _CHUNK]),
+                mails.c.acknowledged_at.is_(None),
+            )
+            .values(acknowledged_at=now)
+        )
+
+
+def folder_state(connection: Connection, account_key: int, folder: str) -> FolderState | None:
+    """What was remembered of the folder; None before first contact."""
+    query = select(folders).where(folders.c.account_key == account_key, folders.c.folder == folder)
+    row = connection.execute(query).first()
+    if row is None:
+        return None
+    left = frozenset(row.left_behind.decode().split("\n")) if row.left_behind else frozenset()
+    return FolderState(row.uidvalidity, row.first_contact_at, left)
+
+
+def save_folder(connection: Connection, account_key: int, folder: str, state: FolderState) -> None:
+    """Remember the folder's first contact."""
+    left = "\n".join(sorted(state.left_behind)).encode()
+    connection.execute(
+        insert(folders).values(
+            account_key=account_key,
+            folder=folder,
+            uidvalidity=state.uidvalidity,
+            first_contact_at=state.first_contact_at,
+            left_behind=left,
+        )
+    )
+
+
+def waiting(connection: Connection, limit: int, excluding: Collection[int] = ()) -> list[tuple[int, int]]:
+    """(id, attempts) of mails that wait to be routed: those never tried first, then in order of arrival."""
+    query = (
+        select(mails.c.id, mails.c.attempts)
+        .where(mails.c.state == MailState.RECEIVED.value, mails.c.id.not_in(list(excluding)))
+        .order_by(mails.c.attempts, mails.c.id)
+        .limit(limit)
+    )
+    return [(row.id, row.attempts) for row in connection.execute(query)]
+
+
+def count_attempt(connection: Connection, mail_id: int, boot: str) -> tuple[int, int]:
+    """Count the attempt before it is made, in the name of this start of the program.
+
+    Returns how many attempts that makes, and how many earlier ones ended with the whole program.
+    """
+    connection.execute(
+        update(mails).where(mails.c.id == mail_id).values(attempts=mails.c.attempts + 1, attempted_by=boot)
+    )
+    row = connection.execute(select(mails.c.attempts, mails.c.interruptions).where(mails.c.id == mail_id)).one()
+    return row.attempts, row.interruptions
+
+
+def forgive_attempt(connection: Connection, mail_id: int) -> None:
+    """The attempt ended well, but what it rested on has changed: the mail is decided anew, nothing is counted."""
+    connection.execute(
+        update(mails).where(mails.c.id == mail_id).values(attempts=mails.c.attempts - 1, attempted_by=None)
+    )
+
+
+def attempt_failed(connection: Connection, mail_id: int) -> None:
+    """The attempt ended badly while the program went on: it counts against the mail."""
+    connection.execute(update(mails).where(mails.c.id == mail_id).values(attempted_by=None))
+
+
+def forgive_interrupted(connection: Connection, boot: str) -> None:
+    """Attempts that another start of the program counted ended with the whole program, not through the mail.
+
+    They are counted apart, so that a mail is not held because the machine was switched off while it was read.
+    """
+    connection.execute(
+        update(mails)
+        .where(mails.c.state == MailState.RECEIVED.value, mails.c.attempted_by != boot, mails.c.attempts > 0)
+        .values(attempts=mails.c.attempts - 1, interruptions=mails.c.interruptions + 1, attempted_by=None)
+    )
+
+
+def read_mail(connection: Connection, mail_id: int) -> StoredMail | None:
+    """A stored mail with its bytes; None if there is no such mail."""
+    query = (
+        select(
+            mails.c.id,
+            mails.c.account_key,
+            accounts.c.unit,
+            raw_mails.c.data,
+            mails.c.attempts,
+            mails.c.state,
+            mails.c.received_at,
+        )
+        .join(raw_mails, raw_mails.c.mail_id == mails.c.id)
+        .join(accounts, accounts.c.key == mails.c.account_key)
+        .where(mails.c.id == mail_id)
+    )
+    row = connection.execute(query).first()
+    if row is None:
+        return None
+    return StoredMail(row.id, row.account_key, row.unit, row.data, row.attempts, MailState(row.state), row.received_at)
