@@ -18,6 +18,8 @@ Agent = Annotated[
     str | None,
     typer.Option("--agent", metavar="ADDRESS", envvar="RECONCILER_AGENT", help="The acting agent's e-mail address."),
 ]
+# Listing is not acting: the environment's agent does not narrow a list.
+OfAgent = Annotated[str | None, typer.Option("--agent", metavar="ADDRESS", help="Only this agent's.")]
 CaseId = Annotated[str, typer.Argument(metavar="CASE", help="Such as C17.")]
 Text = Annotated[str, typer.Option("--text", help="What to write; - reads standard input.")]
 
@@ -31,7 +33,7 @@ def number(written: str, letter: str) -> int:
 
 
 def cases(
-    agent: Agent = None,
+    agent: OfAgent = None,
     tenant: Annotated[str | None, typer.Option("--tenant", help="Only this tenant's.")] = None,
     state: State = DEFAULT_STATE,
     output: Format = TextOrJson.TEXT,
@@ -125,7 +127,7 @@ def forward(
 
 def referrals(
     kind: Annotated[str | None, typer.Option("--kind", help="forward or inquiry.")] = None,
-    agent: Agent = None,
+    agent: OfAgent = None,
     overdue: Annotated[bool, typer.Option("--overdue", help="Only those that wait past their expiry.")] = False,
     state: State = DEFAULT_STATE,
     output: Format = TextOrJson.TEXT,

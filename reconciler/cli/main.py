@@ -11,6 +11,7 @@ import typer
 from reconciler import __version__
 from reconciler.cli import cases, explain, fetch, key
 from reconciler.cli.apply import ack, apply, history
+from reconciler.cli.demo import demo
 from reconciler.cli.plan import plan
 from reconciler.cli.run import run as run_system
 from reconciler.cli.schema import schema
@@ -46,6 +47,7 @@ for _command in (
     cases.held,
 ):
     app.command()(_command)
+app.command()(demo)
 app.add_typer(key.key, name="key")
 app.add_typer(explain.app, name="explain")
 

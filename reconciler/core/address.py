@@ -75,7 +75,9 @@ class _Pending:
 
     def _bare(self) -> tuple[str, str]:
         """The address and the rest of a mailbox without brackets; "" unless exactly one word is an address."""
-        candidates, rest, before = [], [], ""
+        candidates: list[str] = []
+        rest: list[str] = []
+        before = ""
         for word, quoted in self.words:
             for piece in [word] if quoted else word.split():
                 local = f'"{before}"' if before and piece.startswith("@") else ""

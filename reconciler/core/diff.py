@@ -71,18 +71,23 @@ def _running(units: frozenset[str], applied: AppliedState, impacts: Impacts) -> 
 
 def _removal(wanted: Slice | None, running: Running, changes: tuple[Change, ...]) -> Removal:
     retiring = [running.accounts[c.account] for c in changes if c.op is Op.RETIRE and c.account is not None]
-    waited_for = (change for change in changes if change.op is Op.RETIRE or _disables(change))
     return Removal(
         before=len(running.serving),
         retired=len(retiring),
         after=len(wanted.document.accounts) if wanted is not None else 0,
         protected=any(runs.account.protect for runs in retiring),
-        open_referrals=any(c.impact is not None and c.impact.open_referrals > 0 for c in waited_for),
+        open_referrals=any(c.impact is not None and c.impact.open_referrals > 0 for c in changes if _leaves(c)),
     )
 
 
-def _disables(change: Change) -> bool:
-    return any(field.path == "enabled" and field.new is False and field.old is True for field in change.fields)
+def _leaves(change: Change) -> bool:
+    """True if answers on their way to the account would arrive where nobody looks any more."""
+    return change.op is Op.RETIRE or any(
+        (field.path == "enabled" and field.new is False)
+        or field.path in ("address", "type", "protocol")
+        or (field.path.endswith((".host", ".username")) and not field.path.startswith("smtp."))
+        for field in change.fields
+    )
 
 
 def _secrets_to_provide(desired: DesiredState, has_secret: HasSecret) -> tuple[str, ...]:

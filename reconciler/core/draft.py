@@ -29,5 +29,7 @@ class Draft:
         return {placed.account.id: placed for placed in reversed(self.accounts)}
 
     def finding(self, code: str, message: str, *path: str | int, key: bool = False) -> Finding:
-        """A finding about the unit, at the key of its head file that `path` leads to."""
+        """A finding about the unit, at the key of its head file that `path` leads to; without a path at 1:1."""
+        if not path:
+            return Finding(self.head.file, 1, 1, "", code, message, self.unit)
         return finding_at(self.head, self.unit, path, code, message, key=key)

@@ -139,6 +139,9 @@ CATALOGUE: dict[str, CodeEntry] = {
     "E315": CodeEntry("key of another account type", "This key has no meaning for an account of this type; remove it."),
     "E316": CodeEntry("plug-in settings", "The plug-in that owns this key of settings refuses its value."),
     "E317": CodeEntry("two ways to send", "smtp and send_from exclude each other; keep one of them."),
+    "E318": CodeEntry(
+        "too many rule tests", "All tests together may compare 2,000,000 times; remove tests, rules or conditions."
+    ),
     "W101": CodeEntry("ignored file", "Only .yaml files are read; move other files out of the accounts folder."),
     "W201": CodeEntry("no account", "The tenant has no account of its own; only the main accounts serve it."),
     "W202": CodeEntry(

@@ -36,7 +36,7 @@ _SENTENCES = {
     Guard.MANY_OF_TENANT: f"more than {TENANT_COUNT} accounts or {TENANT_SHARE:.0%} of the tenant's would retire",
     Guard.MANY_OVERALL: f"more than {OVERALL_COUNT} accounts or {OVERALL_SHARE:.0%} of all would retire",
     Guard.LAST_ACCOUNT: "the tenant's last account would retire",
-    Guard.OPEN_REFERRALS: "an account that externals still have to answer to would retire or be disabled",
+    Guard.OPEN_REFERRALS: "an account that externals still have to answer to would retire, be disabled or move",
     Guard.PROTECTED: "an account that runs with protect: true would retire",
 }
 

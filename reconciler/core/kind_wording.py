@@ -41,7 +41,7 @@ AUTOMATIC_SUBJECT = re.compile(
       | resposta\sautomática | automatyczna\sodpowiedź | odpowiedź\sautomatyczna | autosvar | automatiskt?\ssvar
       | automaattinen\svastaus | automatická\sodpověď | automatikus\sválasz | otomatik\syanıt | răspuns\sautomat
       | автоматический\sответ | автоответ | 自動応答 | 自动答复
-    )\s*(?:$|[:：\-–(\[])""",
+    )\s*(?:$|[:：(\[])""",
     re.VERBOSE,
 )
 

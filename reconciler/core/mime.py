@@ -124,7 +124,8 @@ class Part(_StandardMessage):
     @property
     def children(self) -> tuple[Part, ...]:
         """The parts inside; () if this is a leaf."""
-        return tuple(self._payload) if isinstance(self._payload, list) else ()  # type: ignore[has-type]
+        inside: object = self.get_payload() if self.is_multipart() else None
+        return tuple(part for part in inside if isinstance(part, Part)) if isinstance(inside, list) else ()
 
     @property
     def is_broken_multipart(self) -> bool:

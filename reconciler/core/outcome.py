@@ -15,6 +15,7 @@ class Result(StrEnum):
     UNCHANGED = "unchanged"
     HELD = "held"
     BLOCKED = "blocked"
+    SETTLING = "settling"
     RETIRED = "retired"
 
 

@@ -66,9 +66,7 @@ class TenantPlan:
     @property
     def digest(self) -> str:
         """SHA-256 (hex) of the slices compared, the changes and the guards' names; no counts, times or positions."""
-        changes = [
-            (c.op, c.account, c.former, [(f.path, f.old, f.new, f.consequence) for f in c.fields]) for c in self.changes
-        ]
+        changes = [(c.op, c.account, c.former, [(f.path, f.old, f.new) for f in c.fields]) for c in self.changes]
         content = [self.tenant, self.base, self.target, changes, sorted(self.guards)]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any, TypeVar, get_args
 
@@ -41,6 +42,7 @@ _PATTERNS = {
     "name": "one line of text without control characters",
 }
 _MOST_KEYS_NAMED = 12
+_MOST_FINDINGS = 500
 _BEFORE_VALUE = re.compile(r"^Value error, ")
 
 
@@ -50,7 +52,10 @@ def read_shape(model: type[Model], source: Source, unit: str) -> tuple[Model | N
         return model.model_validate(source.data), ()
     except ValidationError as error:
         errors = error.errors(include_url=False, include_input=False)
-    findings = (_finding(model, source, unit, details) for details in errors)
+    findings = [_finding(model, source, unit, details) for details in errors[:_MOST_FINDINGS]]
+    if len(errors) > _MOST_FINDINGS:
+        more = f"{findings[-1].message}; {len(errors) - _MOST_FINDINGS} more findings in this file are not shown"
+        findings[-1] = replace(findings[-1], message=more)
     return None, tuple({(f.pointer, f.code, f.message): f for f in findings}.values())
 
 
@@ -66,10 +71,12 @@ def complaint(details: Any) -> str:
             return f"{_named(loc)}{_TYPES.get(kind) or _allowed(kind, details, loc)}"
 
 
-def broken_accounts(findings: Sequence[Finding], file: str) -> frozenset[int]:
-    """The positions in `accounts` of this file that the findings are about."""
-    positions = (f.pointer.split("/") for f in findings if f.file == file)
-    return frozenset(int(p[2]) for p in positions if len(p) > 2 and p[1] == "accounts" and p[2].isdecimal())
+def account_alone(model: type[Model], data: object) -> Model | None:
+    """One account of a file that is wrong elsewhere; None if the account is wrong too."""
+    try:
+        return model.model_validate(data)
+    except ValidationError:
+        return None
 
 
 def _finding(model: type[BaseModel], source: Source, unit: str, details: Any) -> Finding:

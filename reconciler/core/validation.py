@@ -14,6 +14,9 @@ from reconciler.core.registry import Registry
 from reconciler.core.revision import AppliedState
 from reconciler.core.rule import When, run_test
 
+MOST_TEST_WORK = 2_000_000
+"""Tests times conditions: some seconds of work, so that one tenant's tests cannot keep the others waiting."""
+
 _SYSTEM_TYPES = (AccountType.REPLY, AccountType.SECOND_LEVEL_REPLY)
 
 
@@ -99,6 +102,18 @@ def _routing(draft: Draft, document: TenantDocument) -> Iterator[Finding]:
             yield draft.finding("E311", f"another rule has the id `{rule.id}`", "routing", index, "id")
         yield from _unknown_accounts(draft, rule.when, ("routing", index, "when"))
     yield from _unreachable(draft, document)
+    yield from _tests(draft, document)
+
+
+def _tests(draft: Draft, document: TenantDocument) -> Iterator[Finding]:
+    work = len(document.tests) * sum(rule.when.conditions for rule in document.routing)
+    if work > MOST_TEST_WORK:
+        message = (
+            f"{len(document.tests)} tests times the conditions of all rules are {work} comparisons, at most "
+            f"{MOST_TEST_WORK} are made; remove tests or conditions"
+        )
+        yield draft.finding("E318", message, "tests", key=True)
+        return
     for index, test in enumerate(document.tests):
         if test.mail.account not in draft.by_id:
             message = f"no account `{test.mail.account}` exists in {draft.unit}"

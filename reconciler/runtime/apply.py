@@ -30,10 +30,11 @@ def reconcile_once(
     has_secret: HasSecret,
     lease: Lease,
     author: str | None = None,
+    settling: frozenset[str] = frozenset(),
 ) -> ApplyResult:
     """Apply every unit that is valid, changed and not guarded, each in a transaction of its own, `main` first.
 
-    Doing it twice changes nothing. Units with errors keep their running revision, and so do guarded ones until their
+    `settling` names the units whose files are broken but were written just now. Doing it twice changes nothing. Units with errors keep their running revision, and so do guarded ones until their
     plan's digest is acknowledged. Raises Unavailable, before anything is written, if main.yaml is missing; and when
     the lease was lost, with the units before that point applied.
     """
@@ -50,7 +51,7 @@ def reconcile_once(
     outcomes = []
     for unit in sorted({*reading.desired.units, *reading.desired.held, *plans}, key=unit_order):
         if unit in reading.desired.held:
-            outcomes.append(pass_.hold(unit))
+            outcomes.append(pass_.hold(unit, settling=unit in settling))
         elif unit not in plans:
             outcomes.append(pass_.keep(unit))
         elif plans[unit].guards and plans[unit].digest not in passed:
@@ -94,11 +95,11 @@ class _Pass:
         self._stand(unit, Sync.SYNCED, "", self.reading.desired.units[unit].digest)
         return self._staying(unit, Result.UNCHANGED)
 
-    def hold(self, unit: str) -> UnitOutcome:
+    def hold(self, unit: str, *, settling: bool) -> UnitOutcome:
         errors = (f for f in self.reading.findings if f.unit == unit and f.severity is Severity.ERROR)
         reason = _sentence(next(errors))
-        self._stand(unit, Sync.HELD, reason, None)
-        return self._staying(unit, Result.HELD, reason=reason)
+        self._stand(unit, Sync.SETTLING if settling else Sync.HELD, reason, None)
+        return self._staying(unit, Result.SETTLING if settling else Result.HELD, reason=reason)
 
     def block(self, plan: TenantPlan) -> UnitOutcome:
         causes = "; ".join(guard.sentence for guard in plan.guards)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from reconciler.core.account import MAIN, Account, Document, TenantPart
+from reconciler.core.account import MAIN, Document, TenantPart
 from reconciler.core.draft import Draft
 from reconciler.core.finding import Finding, Severity
 from reconciler.core.place import AccountOrigins, PlacedAccount, Source, UnitPlaces, finding_at
 from reconciler.core.registry import Registry
 from reconciler.core.revision import NOTHING_APPLIED, AppliedState, DesiredState, Slice, digest
-from reconciler.core.shape import broken_accounts, read_shape
+from reconciler.core.shape import account_alone, read_shape
 from reconciler.core.validation import check_drafts
 from reconciler.source.files import Loaded, UnitFiles, load
 
@@ -106,7 +105,7 @@ def _draft(files: UnitFiles, registry: Registry) -> tuple[Draft | None, list[Fin
         broken = broken or model is None
         if isinstance(model, Document):
             head = model
-        accounts += _placed(model, found, source, files.unit, registry)
+        accounts += _placed(model, source, files.unit, registry)
     document = None
     if head is not None and not broken:
         joined = tuple(placed.account for placed in accounts)
@@ -129,7 +128,7 @@ def _misnamed(unit: str, source: Source) -> Iterator[Finding]:
 
 
 def _placed(
-    model: Document | TenantPart | None, found: tuple[Finding, ...], source: Source, unit: str, registry: Registry
+    model: Document | TenantPart | None, source: Source, unit: str, registry: Registry
 ) -> Iterator[PlacedAccount]:
     """The file's accounts; of a file whose shape is wrong those accounts that are well by themselves."""
     if model is not None:
@@ -137,11 +136,6 @@ def _placed(
             yield PlacedAccount(unit, account, source, index)
         return
     listed = source.data.get("accounts")
-    broken = broken_accounts(found, source.file)
     for index, data in enumerate(listed if isinstance(listed, list) else ()):
-        if index not in broken and isinstance(data, dict):
-            yield PlacedAccount(unit, _account(registry.account, data), source, index)
-
-
-def _account(model: type[Account], data: Mapping[str, Any]) -> Account:
-    return model.model_validate(data)
+        if (well := account_alone(registry.account, data)) is not None:
+            yield PlacedAccount(unit, well, source, index)

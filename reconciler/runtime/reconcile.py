@@ -19,7 +19,7 @@ from reconciler.runtime.desired import Reading, read_desired
 from reconciler.runtime.step import Clock
 from reconciler.source.files import fingerprint
 from reconciler.source.watch import Watcher
-from reconciler.store.applied import finish_draining, read_applied
+from reconciler.store.applied import any_draining, finish_draining, read_applied
 from reconciler.store.database import Store
 from reconciler.store.lease import Lease
 
@@ -85,13 +85,17 @@ class ReconcileLoop:
         )
         self._report(result)
         # A settling file is looked at again soon, a blocked unit may be acknowledged in the meantime.
-        waits = any(o.result in (Result.BLOCKED, Result.SETTLING) for o in result.outcomes)
+        waits = any(o.result in (Result.BLOCKED, Result.SETTLING) for o in result.tenants)
         self._seen = None if waits else reading.fingerprint
         if settling:
             threading.Timer(source.settle.total_seconds() / 4, self._watcher.wake).start()
 
     def _finish_draining(self) -> None:
+        """Time alone ends draining, so it is looked at whether files have changed or not."""
         source = self._source
+        with source.store.read() as connection:
+            if not any_draining(connection):
+                return
         with source.store.write() as connection:
             source.lease.verify(connection)
             retired = finish_draining(connection, source.clock())
@@ -100,7 +104,7 @@ class ReconcileLoop:
             self._on_applied()
 
     def _report(self, result: ApplyResult) -> None:
-        for outcome in result.outcomes:
+        for outcome in result.tenants:
             if outcome.result is not Result.UNCHANGED:
                 log.info(
                     f"unit.{outcome.result.value}",
@@ -109,7 +113,7 @@ class ReconcileLoop:
                     digest=outcome.digest,
                     reason=outcome.reason or None,
                 )
-        if any(o.result in (Result.APPLIED, Result.RETIRED) for o in result.outcomes):
+        if any(o.result in (Result.APPLIED, Result.RETIRED) for o in result.tenants):
             self._on_applied()
 
 

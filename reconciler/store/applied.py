@@ -113,6 +113,12 @@ def history(connection: Connection, unit: str | None) -> tuple[Revision, ...]:
     return tuple(Revision(**row._mapping) for row in connection.execute(query))
 
 
+def any_draining(connection: Connection) -> bool:
+    """Whether some account only waits for late answers."""
+    query = select(accounts.c.key).where(accounts.c.status == AccountStatus.DRAINING).limit(1)
+    return connection.execute(query).first() is not None
+
+
 def finish_draining(connection: Connection, now: datetime) -> tuple[str, ...]:
     """Retire the draining accounts nobody has to answer to any more, or whose `retire_after` is over; their labels."""
     query = select(accounts, _WAITING.label("waiting")).where(accounts.c.status == AccountStatus.DRAINING)

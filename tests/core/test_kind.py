@@ -133,6 +133,7 @@ def test_a_sender_may_say_that_nobody_reads_there(sender: str, kind: Kind) -> No
         ("Urlaub", "Haben Sie noch ein Zimmer frei?"),
         ("Undeliverable goods", "The goods were damaged."),
         ("Read: my complaint", "You never answered."),
+        ("Out of office - who covers?", "It is urgent, please tell me."),
     ],
 )
 def test_wording_alone_makes_a_robot_only_where_subject_and_text_agree(subject: str, text: str) -> None:

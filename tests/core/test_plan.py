@@ -180,6 +180,10 @@ def test_a_chain_and_a_swap_of_ids_are_renames() -> None:
     assert swap == [(Op.RENAME, "a", "b"), (Op.RENAME, "b", "a")]
 
 
+def test_a_retired_account_may_come_back_under_another_id() -> None:
+    assert renames([account("a")], [account("b", moved_from="a")], retired=[("acme", "a")]) == [(Op.RENAME, "b", "a")]
+
+
 def test_a_moved_from_that_was_applied_is_old_news() -> None:
     before = [account("b", moved_from="a"), account("a")]
     assert renames(before, [account("b", moved_from="a", weight=9)]) == [(Op.UPDATE, "b", None), (Op.RETIRE, "a", None)]
@@ -277,10 +281,22 @@ def test_counts_and_shares_of_retired_accounts_trip_guards(
     assert guards(before, after, elsewhere=elsewhere) == expected
 
 
-def test_retiring_an_account_with_open_referrals_is_guarded() -> None:
-    before = slice_of("acme", account("a"), account("r", "reply"))
-    found = plan(desired(slice_of("acme", account("a"))), applied(before), r=Impact(open_referrals=2))
-    assert only(found).guards == (Guard.OPEN_REFERRALS,)
+@pytest.mark.parametrize(
+    ("after", "guarded"),
+    [
+        pytest.param([], True, id="retired"),
+        pytest.param([account("r", "reply", enabled=False)], True, id="disabled"),
+        pytest.param([account("r", "reply", address="other@acme.example")], True, id="another address"),
+        pytest.param([account("r", "reply", imap={"host": "new.example"})], True, id="another mailbox"),
+        pytest.param([account("r", "reply", smtp=SMTP)], False, id="sends otherwise"),
+        pytest.param([account("r", "reply") | {"id": "s", "moved_from": "r"}], False, id="renamed"),
+        pytest.param([account("r", "reply", weight=9)], False, id="another weight"),
+    ],
+)
+def test_an_account_with_open_referrals_stays_where_answers_arrive(after: list[dict[str, Any]], guarded: bool) -> None:
+    runs = applied(slice_of("acme", account("a"), account("r", "reply")))
+    found = plan(desired(slice_of("acme", account("a"), *after)), runs, r=Impact(open_referrals=2))
+    assert (Guard.OPEN_REFERRALS in only(found).guards) is guarded
 
 
 def test_protection_outlives_the_block_that_said_it() -> None:

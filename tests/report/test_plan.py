@@ -58,7 +58,7 @@ def test_the_text_has_the_summary_first_and_what_destroys_before_the_rest() -> N
         "held by errors in their files, so left as they are: globex",
         "",
         "acme",
-        "! open-referrals: an account that externals still have to answer to would retire or be disabled",
+        "! open-referrals: an account that externals still have to answer to would retire, be disabled or move",
         f"! to let it pass: reconciler ack {digest} --reason TEXT",
         "~ update b: destructive",
         'imap.after_fetch  "seen" → "delete"  acme.yaml:20:5',

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from reconciler.core.errors import ExitCode, Unavailable
 from reconciler.core.outcome import ApplyResult, Result
@@ -18,7 +19,9 @@ from reconciler.store.applied import history, read_applied
 from reconciler.store.database import Store, open_store
 from reconciler.store.lease import Lease, take
 from reconciler.store.standing import acknowledge, read_units
+from reconciler.store.tables import referrals
 from tests.folders import Folder, system
+from tests.referrals import add_referral
 from tests.states import NOW, REGISTRY, account
 
 HOUR = timedelta(hours=1)
@@ -205,6 +208,22 @@ def test_retired_accounts_come_back_with_their_file(running: System) -> None:
     running.apply()
     assert {label: a.key for label, a in running.state.accounts.items()} == keys
     assert {a.status for a in running.state.accounts.values()} == {AccountStatus.SERVING}
+
+
+def test_a_reply_account_drains_until_its_last_answer_came(running: System) -> None:
+    add_referral(running.store, running.state.accounts["acme", "reply"].key)
+    running.folder.write("acme", account("a"), account("b"))
+    (outcome,) = (o for o in running.apply().tenants if o.tenant == "acme")
+    assert (outcome.result, outcome.plan is not None) == (Result.BLOCKED, True)
+    with running.store.write() as connection:
+        acknowledge(connection, str(outcome.plan), "the partner knows", "ops", NOW)
+    running.apply()
+    running.apply()
+    assert running.state.accounts["acme", "reply"].status is AccountStatus.DRAINING
+    with running.store.write() as connection:
+        connection.execute(update(referrals).values(state="answered"))
+    running.apply()
+    assert ("acme", "reply") in running.state.retired
 
 
 def test_who_lost_the_lease_writes_nothing(running: System) -> None:

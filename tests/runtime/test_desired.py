@@ -219,7 +219,7 @@ BAD = [
         [("E317", 11, 5, "/accounts/0/send_from")],
         id="two ways to send",
     ),
-    pytest.param(tenant(), [("W201", 1, 1, "")], id="no account"),
+    pytest.param("# a comment\n" + tenant(), [("W201", 1, 1, "")], id="no account"),
     pytest.param(tenant(account(more="enabled: false")), [("W202", 4, 3, "/accounts")], id="nobody can write"),
     pytest.param(tenant(account(smtp=False)), [("W203", 4, 5, "/accounts/0")], id="inbound cannot send"),
     pytest.param(
@@ -315,7 +315,7 @@ def test_one_bad_file_of_a_folder_holds_its_tenant_only(folder: Folder, name: st
     folder.write("globex/tenant.yaml", tenant(account("a", domain="globex.example"), name="globex"))
     reading = folder.write(name, text).read()
     assert [(f.file, f.code) for f in reading.findings if f.code[0] == "E"] == [(name, code)]
-    assert (set(reading.desired.units), reading.desired.held) == ({"acme", "main"}, {"globex"})
+    assert (set(reading.desired.units), reading.desired.held) == ({"acme", "main"}, frozenset({"globex"}))
 
 
 def test_an_unreadable_tenant_is_held_and_not_removed(folder: Folder) -> None:
@@ -456,6 +456,21 @@ def test_every_change_of_the_plan_can_be_located(folder: Folder) -> None:
     assert part.locate("language") == Origin("globex/tenant.yaml", 3, 11)
     assert part.locate("routing/r/then") == Origin("globex/tenant.yaml", 5, 51)
     assert part.locate("owners") == Origin("globex/tenant.yaml", 1, 1)
+
+
+def test_one_tenants_tests_cannot_keep_the_others_waiting(folder: Folder) -> None:
+    words = ", ".join(f"a{number}" for number in range(90))
+    rules = "".join(f"  - {{id: r{i}, when: {{body: {{matches: [{words}]}}}}, then: {{}}}}\n" for i in range(300))
+    tests = "".join(f"  - {{name: t{i}, mail: {{account: support}}, expect: {{}}}}\n" for i in range(300))
+    folder.write("acme.yaml", tenant(account(), more=f"routing:\n{rules}tests:\n{tests}"))
+    assert ("acme.yaml", "E318") in folder.codes()
+
+
+def test_a_file_shows_five_hundred_errors_and_says_how_many_more_there_are(folder: Folder) -> None:
+    keys = "".join(f"k{number}: 1\n" for number in range(700))
+    findings = folder.write("acme.yaml", tenant(account(), more=keys)).read().findings
+    assert len(findings) == 500
+    assert findings[-1].message.endswith("200 more findings in this file are not shown")
 
 
 def test_ten_accounts_more_or_less_a_reading_repeats_itself(folder: Folder) -> None:

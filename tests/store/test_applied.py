@@ -17,7 +17,8 @@ from reconciler.core.status import Sync
 from reconciler.store.applied import finish_draining, forget_unit, history, read_applied, write_sync, write_unit
 from reconciler.store.database import Store
 from reconciler.store.standing import acknowledge, acknowledged, read_impacts, read_status, read_units
-from reconciler.store.tables import accounts, cases, health, mails, referrals
+from reconciler.store.tables import accounts, health, mails, referrals
+from tests.referrals import add_referral
 from tests.states import NOW, REGISTRY, account, desired, slice_of
 
 LATER = NOW + timedelta(days=1)
@@ -43,38 +44,7 @@ def rows(store: Store) -> dict[str, Any]:
 
 
 def refer(store: Store, account_id: str, referral_state: str = "waiting") -> None:
-    key = rows(store)[account_id].key
-    with store.write() as connection:
-        case = insert(cases).values(
-            tenant="acme",
-            account_key=key,
-            subject="",
-            state="open",
-            customer_name="",
-            customer_address="",
-            tags=[],
-            opened_at=NOW,
-            updated_at=NOW,
-        )
-        written = connection.execute(case).inserted_primary_key
-        assert written is not None
-        connection.execute(
-            insert(referrals).values(
-                tenant="acme",
-                case_id=written[0],
-                kind="forward",
-                state=referral_state,
-                contact_name="Expert",
-                contact_address="expert@partner.example",
-                agent="a@acme.example",
-                account_key=key,
-                target_name="",
-                target_address="c@customer.example",
-                answer_from="domain",
-                asked_at=NOW,
-                expires_at=LATER,
-            )
-        )
+    add_referral(store, rows(store)[account_id].key, referral_state)
 
 
 def test_an_empty_store_has_nothing_applied(store: Store) -> None:

@@ -1,0 +1,181 @@
+"""docs/reference.md names every command, option and JSON key, and none that does not exist."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from reconciler.cli import main as cli
+from reconciler.cli.main import app
+from reconciler.core.case import Case, CaseState, Entry, EntryKind
+from reconciler.core.fetch import StepLine
+from reconciler.core.held import Held
+from reconciler.core.outbox import DeliveryLine
+from reconciler.core.plan import Op
+from reconciler.core.referral import Referral, ReferralKind, ReferralState
+from reconciler.report.cases import case_json, entry_json, held_json, referral_json
+from tests.docs.pages import codes, fences, page, rows, write_examples
+
+REFERENCE = page("docs/reference.md")
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+CASE = Case(
+    id=1,
+    tenant="acme",
+    account_key=1,
+    account="acme/support",
+    subject="",
+    state=CaseState.OPEN,
+    customer_name="",
+    customer_address="",
+    queue=None,
+    agent=None,
+    priority="normal",
+    tags=(),
+    opened_at=NOW,
+    updated_at=NOW,
+    closed_at=None,
+)
+ENTRY = Entry(1, EntryKind.NOTE, NOW, "", "", None, None, None)
+REFERRAL = Referral(
+    id=1,
+    tenant="acme",
+    case_id=1,
+    kind=ReferralKind.FORWARD,
+    state=ReferralState.WAITING,
+    contact_name="",
+    contact_address="",
+    agent="",
+    account_key=1,
+    account="",
+    target_name="",
+    target_address="",
+    answer_from="any",
+    asked_at=NOW,
+    expires_at=NOW,
+    answered_at=None,
+    out_of_office_until=None,
+    late=False,
+    reminders=0,
+    trouble=None,
+)
+HELD = Held(1, 1, None, "", "", "", NOW, None, None)
+
+
+def commands() -> dict[str, Any]:
+    """Every command by the words that call it."""
+    found: dict[str, Any] = {}
+    waiting = [("reconciler", typer.main.get_command(app))]
+    while waiting:
+        words, command = waiting.pop()
+        inner = getattr(command, "commands", None)
+        if inner is None:
+            found[words] = command
+        else:
+            waiting += [(f"{words} {name}", sub) for name, sub in inner.items()]
+    return found
+
+
+COMMANDS = commands()
+_WORD = re.compile(r"--[a-z-]+")
+
+
+def test_each_command_has_a_heading_and_each_heading_a_command() -> None:
+    said = {heading.strip("`") for heading in REFERENCE.headings() if heading.startswith("`reconciler ")}
+    assert said == COMMANDS.keys()
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_the_usage_of_a_command_names_its_options_and_arguments(words: str) -> None:
+    usage = fences(REFERENCE.section(f"`{words}`"))[0].text
+    parameters = COMMANDS[words].params
+    shown = [p for p in parameters if p.param_type_name == "option" and not p.hidden]
+    options = {opt for p in shown for opt in p.opts if opt not in ("-h", "--help")}
+    arguments = sum(p.param_type_name == "argument" for p in parameters)
+    assert set(_WORD.findall(usage)) == options
+    assert usage.startswith(f"{words} ") or usage == f"{words}\n"
+    plain = re.sub(r"\[?--[a-z-]+( [A-Z]+| [a-z|]+)?\]?", "", usage.removeprefix(words))
+    assert len(plain.split()) == arguments
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_each_option_is_described(words: str) -> None:
+    section = REFERENCE.section(f"`{words}`")
+    common = {row[0].strip("`") for row in rows(REFERENCE.section("Commands"), "option")}
+    own = {row[0].strip("`") for row in rows(section, "option")} if "| option |" in section else set()
+    options = set(_WORD.findall(fences(section)[0].text))
+    assert options == (options & common) | own
+    assert not own & common
+
+
+def keys_of(value: Any) -> set[str]:
+    """Every key of a JSON value, however deep."""
+    if isinstance(value, list):
+        return {key for item in value for key in keys_of(item)}
+    if isinstance(value, dict):
+        return set(value) | {key for inner in value.values() for key in keys_of(inner)}
+    return set()
+
+
+@pytest.fixture
+def applied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder whose accounts.d was applied and has changed and broken since."""
+    monkeypatch.chdir(tmp_path)
+    write_examples(REFERENCE, tmp_path)
+    assert cli.run(["apply"]) == 0
+    tenant = tmp_path / "accounts.d/acme.yaml"
+    tenant.write_text(tenant.read_text().replace("weight: 5\n", "weight: 6\n", 1))
+    (tmp_path / "accounts.d/broken.yaml").write_text("version: 1\ntenant: broken\nsurplus: 1\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["validate"],
+        ["plan"],
+        ["apply"],
+        ["history"],
+        ["status"],
+        ["explain", "account", "acme/support"],
+        ["explain", "serving", "acme", "reply"],
+        ["explain", "code", "E201"],
+        ["cases"],
+        ["referrals"],
+        ["held"],
+    ],
+    ids=" ".join,
+)
+def test_each_json_key_is_named_at_its_command(
+    applied: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    cli.run([*arguments, "--format", "json"])
+    answer = json.loads(capsys.readouterr().out)
+    words = " ".join(["reconciler", *arguments[: 2 if arguments[0] == "explain" else 1]])
+    counted = {op.value for op in Op}
+    missing = keys_of(answer) - set(codes(REFERENCE.section(f"`{words}`"))) - counted
+    assert missing == set()
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        ("cases", case_json(CASE)),
+        ("case", entry_json(ENTRY)),
+        ("referrals", referral_json(REFERRAL)),
+        ("held", held_json(HELD)),
+        ("fetch", dict.fromkeys(field.name for field in fields(StepLine))),
+        ("send", dict.fromkeys(field.name for field in fields(DeliveryLine))),
+    ],
+    ids=["cases", "case", "referrals", "held", "fetch", "send"],
+)
+def test_each_json_key_of_a_row_is_named_at_its_command(words: str, value: Mapping[str, Any]) -> None:
+    assert keys_of(dict(value)) <= set(codes(REFERENCE.section(f"`reconciler {words}`")))
