@@ -13,6 +13,7 @@ import pytest
 from tests.rig.certificate import Certificate, make_certificate
 from tests.rig.dovecot import Dovecot
 from tests.rig.smtp_server import SmtpServer
+from tests.world import World
 
 _REAL = {"dovecot", "smtp_server"}
 
@@ -75,3 +76,9 @@ def fresh_address() -> Callable[[str], str]:
         return f"{name}-{next(_numbers)}@acme.example"
 
     return make
+
+
+@pytest.fixture
+def world(tmp_path: Path, dovecot: Dovecot, smtp_server: SmtpServer, fresh_address: Callable[[str], str]) -> World:
+    """The program over an accounts folder of its own, on the rig's servers."""
+    return World(tmp_path, dovecot, smtp_server, fresh_address)

@@ -44,13 +44,13 @@ def apply(
     from reconciler.runtime.desired import read_desired
     from reconciler.store.applied import read_applied
     from reconciler.store.database import open_store
-    from reconciler.store.lease import take
+    from reconciler.store.lease import Right, take
 
     models, now = registry(), datetime.now(UTC)
     store = open_store(state, create=True)
     try:
         # Nothing renews the lease meanwhile, and thousands of tenants take longer than one is usually good for.
-        with take(store, "apply", now, lasting=timedelta(minutes=10)) as lease:
+        with take(store, Right.APPLY, "apply", now, lasting=timedelta(minutes=10)) as lease:
             with store.read() as connection:
                 applied = read_applied(connection, models)
             reading = read_desired(Path(directory or accounts), models, applied)

@@ -40,6 +40,7 @@ def fetch(
     """
     from reconciler.cli.compose import house
     from reconciler.core.errors import ExitCode
+    from reconciler.runtime.telemetry import configure_logs
 
     if drain and cycles is not None:
         raise typer.BadParameter("--drain and --cycles exclude each other")
@@ -50,6 +51,7 @@ def fetch(
             troubled.append(line.account)
         _print(line, output, _step_text)
 
+    configure_logs("warning")
     wired = house(state, secrets)
     if dry_run:
         _preview(wired, show)
@@ -59,17 +61,17 @@ def fetch(
 
 
 def _fetch(wired: House, show: Any, *, cycles: int | None) -> None:
-    from reconciler.runtime.clock import utc_now
     from reconciler.runtime.cycle import Engine
+    from reconciler.runtime.holding import holding
     from reconciler.runtime.supervisor import new_boot
     from reconciler.runtime.writer import Writer
-    from reconciler.store.lease import take
+    from reconciler.store.lease import Right
 
-    with take(wired.store, "fetch", utc_now()):
-        writer = Writer(wired.store)
+    writer = Writer(wired.store)
+    engine = Engine(wired.tools(writer), show)
+    with holding(wired.store, Right.MAIL, "fetch", engine.stop):
         router = wired.router()
         try:
-            engine = Engine(wired.tools(writer), show)
             engine.set_accounts(_accounts(wired))
             if cycles is None:
                 engine.drain()
@@ -110,10 +112,11 @@ def send(
     from reconciler.cli.compose import house
     from reconciler.core.errors import ExitCode
     from reconciler.core.outbox import DeliveryLine
-    from reconciler.runtime.clock import utc_now
+    from reconciler.runtime.holding import holding
     from reconciler.runtime.supervisor import new_boot
+    from reconciler.runtime.telemetry import configure_logs
     from reconciler.runtime.writer import Writer
-    from reconciler.store.lease import take
+    from reconciler.store.lease import Right
 
     failed: list[str] = []
 
@@ -122,8 +125,9 @@ def send(
             failed.append(line.outbox)
         _print(line, output, _delivery_text)
 
+    configure_logs("warning")
     wired = house(state, secrets)
-    with take(wired.store, "send", utc_now()):
+    with holding(wired.store, Right.MAIL, "send", lambda: sender.stop()):
         writer = Writer(wired.store)
         sender = wired.sender(writer, new_boot(), show)
         if drain:

@@ -30,16 +30,26 @@ def run(
 
     Exits 0 after a clean end, 1 if a part of it died, 75 if another process writes to the same state.
     """
+    from contextlib import ExitStack
+
     from reconciler.cli.compose import house
     from reconciler.core.errors import ExitCode
-    from reconciler.runtime.clock import utc_now
+    from reconciler.runtime.holding import holding
     from reconciler.runtime.supervisor import Supervisor
     from reconciler.runtime.telemetry import configure_logs
-    from reconciler.store.lease import take
+    from reconciler.store.lease import Right
 
-    configure_logs(debug=debug)
+    configure_logs("debug" if debug else "info")
     wired = house(state, secrets, create=not no_apply)
-    with take(wired.store, "run", utc_now()) as lease:
-        supervisor = Supervisor(wired, Path(directory or accounts), lease, applies=not no_apply)
-        supervisor.run()
-    raise typer.Exit(ExitCode.FINDINGS.value if supervisor.died else ExitCode.CLEAN.value)
+    with ExitStack() as held:
+        supervisor: list[Supervisor] = []
+
+        def lost() -> None:
+            for running in supervisor:
+                running.lease_lost()
+
+        held.enter_context(holding(wired.store, Right.MAIL, "run", lost))
+        lease = None if no_apply else held.enter_context(holding(wired.store, Right.APPLY, "run", lost))
+        supervisor.append(Supervisor(wired, Path(directory or accounts), lease))
+        supervisor[0].run()
+    raise typer.Exit(ExitCode.FINDINGS.value if supervisor[0].died else ExitCode.CLEAN.value)

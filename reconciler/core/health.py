@@ -23,6 +23,7 @@ class Condition(StrEnum):
     PROTOCOL_ERROR = "ProtocolError"
     RESYNC_NEEDS_DECISION = "ResyncNeedsDecision"
     LATE = "Late"
+    STORE_UNWELL = "StoreUnwell"
 
 
 class Trouble(Temporary):

@@ -1,4 +1,4 @@
-"""The demo's acts: what happens, and how it is judged from outside, each with its reason."""
+"""The demo's acts: what happens, and how it is judged from outside."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AUTOMATIC = "I am out of the office until further notice."
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One act: `play` makes something happen, `judge` looks from outside and says what it saw, or None if it did not."""
+    """One act: `play` makes something happen, `judge` looks from outside and says what it saw (None: not so)."""
 
     name: str
     title: str

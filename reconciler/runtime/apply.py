@@ -34,9 +34,10 @@ def reconcile_once(
 ) -> ApplyResult:
     """Apply every unit that is valid, changed and not guarded, each in a transaction of its own, `main` first.
 
-    `settling` names the units whose files are broken but were written just now. Doing it twice changes nothing. Units with errors keep their running revision, and so do guarded ones until their
-    plan's digest is acknowledged. Raises Unavailable, before anything is written, if main.yaml is missing; and when
-    the lease was lost, with the units before that point applied.
+    `settling` names units whose files are broken but were written just now. Doing it twice changes nothing. Units with
+    errors keep their running revision, and so do guarded ones until their plan's digest is acknowledged. Raises
+    Unavailable, before anything is written, if main.yaml is missing; and when the lease was lost, with the units before
+    that point applied.
     """
     if reading.main_missing:
         raise Unavailable(f"{source}: main.yaml is missing; nothing advances, and what runs goes on")

@@ -49,6 +49,8 @@ class Sender:
     def __init__(self, postbox: Postbox, on_sent: Callable[[DeliveryLine], None]) -> None:
         self._postbox, self._on_sent = postbox, on_sent
         self._busy: set[int] = set()
+        self._stranded = False
+        self._stopped = False
         self._done: queue.SimpleQueue[tuple[int, list[DeliveryLine]]] = queue.SimpleQueue()
         now = postbox.clock()
         requeued = postbox.writer.run(lambda c: outbox.requeue_interrupted(c, postbox.boot, now))
@@ -74,11 +76,17 @@ class Sender:
 
     def drain(self) -> None:
         """Send until nothing is due; what a server deferred stays for later."""
-        while self._start_due() or self._busy:
+        while not self._stopped and (self._start_due() or self._busy):
             self._collect(0.2)
+
+    def stop(self) -> None:
+        """Let a drain end after the steps in hand. Callable from any thread."""
+        self._stopped = True
 
     def _start_due(self) -> bool:
         postbox = self._postbox
+        if self._stranded:
+            self._requeue_stranded()
         with postbox.store.read() as connection:
             due = outbox.due_accounts(connection, postbox.clock())
         started = [key for key in due if key not in self._busy]
@@ -86,6 +94,12 @@ class Sender:
             self._busy.add(key)
             threading.Thread(target=self._step, args=(key,), name=f"send {key}", daemon=True).start()
         return bool(started)
+
+    def _requeue_stranded(self) -> None:
+        """Steps that failed themselves may have left mails as being sent: nobody else would take these up again."""
+        postbox, busy, now = self._postbox, frozenset(self._busy), self._postbox.clock()
+        postbox.writer.run(lambda c: outbox.requeue_stranded(c, busy, now))
+        self._stranded = False
 
     def _collect(self, seconds: float) -> int:
         """Take the ends of steps that are there, waiting at most so long for the first."""
@@ -113,6 +127,7 @@ class Sender:
         try:
             lines = _send_step(self._postbox, account_key)
         except Exception as error:
+            self._stranded = True
             log.error("sending.failed", account=account_key, reason=f"{type(error).__name__}: {error}")
         finally:
             self._done.put((account_key, lines))

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
 from reconciler.core.account import AccountType, AnswerFrom, FurtherAnswers
 from reconciler.core.case import Case
@@ -27,11 +27,10 @@ from reconciler.runtime.letters import Desk, Occasion, customer_letter
 from reconciler.runtime.tokens import new_token_id, read_keys
 from reconciler.source.secret import SecretStore
 from reconciler.store import cases, outbox
-from reconciler.store.applied import read_applied
+from reconciler.store.applied import newest_revision, read_applied
 from reconciler.store.database import Store, instance
 from reconciler.store.filing import Filing, Letter, Summary
 from reconciler.store.ledger import MailState, StoredMail, read_mail
-from reconciler.store.tables import revisions
 
 MOST_TEXT = 200_000
 """Characters of a mail's text that stand on the case; the whole mail is kept raw."""
@@ -55,7 +54,7 @@ class Router:
             return self._decided(connection, desk, mail)
 
     def _applied(self, connection: Connection) -> AppliedState:
-        newest = connection.execute(select(func.max(revisions.c.id))).scalar() or 0
+        newest = newest_revision(connection)
         if self._state is None or self._state[0] != newest:
             self._state = (newest, read_applied(connection, self._registry))
         return self._state[1]

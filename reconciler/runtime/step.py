@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from reconciler.core.errors import Permanent, ReconcilerError
+from reconciler.core.errors import Permanent, ReconcilerError, Unavailable
 from reconciler.core.fetch import Choice, Fetched, Listing, choose, floor_of
 from reconciler.core.health import Condition, Refused, Trouble
 from reconciler.protocol.base import ProtocolPlugin, Session
@@ -221,7 +221,8 @@ class Step:
 
 def failed(account_key: int, error: Exception) -> StepReport:
     """The report of a step that ended with an exception; only a Refused is permanent."""
-    condition = error.condition if isinstance(error, Trouble | Refused) else Condition.PROTOCOL_ERROR
+    otherwise = Condition.STORE_UNWELL if isinstance(error, Unavailable) else Condition.PROTOCOL_ERROR
+    condition = error.condition if isinstance(error, Trouble | Refused) else otherwise
     wait = error.retry_after if isinstance(error, Trouble) else None
     reason = str(error) if isinstance(error, ReconcilerError) else f"{type(error).__name__} in the fetch engine"
     return StepReport(account_key, 0, None, condition, reason, True, isinstance(error, Permanent), wait)

@@ -28,12 +28,11 @@ from reconciler.runtime.step import Tools
 from reconciler.runtime.writer import Writer
 from reconciler.source.secret import SecretStore
 from reconciler.source.watch import Watcher
+from reconciler.store.applied import newest_revision
 from reconciler.store.database import Store
 from reconciler.store.lease import Lease
 
 log = structlog.get_logger()
-
-_RENEW_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +71,10 @@ def new_boot() -> str:
 
 
 class Supervisor:
-    """A running system over one accounts folder."""
+    """A running system over one accounts folder. `lease` is the right to apply; None only follows what others apply."""
 
-    def __init__(self, house: House, root: Path, lease: Lease, *, applies: bool) -> None:
-        self._house, self._lease, self._applies = house, lease, applies
+    def __init__(self, house: House, root: Path, lease: Lease | None) -> None:
+        self._house = house
         self._stop, self._mail, self._post = threading.Event(), threading.Event(), threading.Event()
         settings, boot = house.settings, new_boot()
         self._writer = Writer(house.store)
@@ -84,11 +83,12 @@ class Supervisor:
         self._intake = house.intake(self._writer, self._router, boot)
         self._sender = house.sender(self._writer, boot, _sent)
         self._watcher = Watcher(root, settings.poll_seconds, settings.watch_events)
-        has_secret = _HasSecret(house.secrets)
-        source = Source(
-            root, house.store, house.registry, lease, has_secret, utc_now, timedelta(seconds=settings.settle_seconds)
-        )
-        self._reconcile = ReconcileLoop(source, self._watcher, self._refresh)
+        if lease is None:
+            self._follow: Callable[[threading.Event], None] = Follower(house, self._watcher, self._refresh).run
+        else:
+            has_secret, settle = _HasSecret(house.secrets), timedelta(seconds=settings.settle_seconds)
+            source = Source(root, house.store, house.registry, lease, has_secret, utc_now, settle)
+            self._follow = ReconcileLoop(source, self._watcher, self._refresh).run
 
     def run(self) -> None:
         """Run until SIGINT or SIGTERM, then end cleanly after what is in hand; SIGHUP means look again now."""
@@ -103,8 +103,7 @@ class Supervisor:
                 ("fetch", self._engine.run),
                 ("route", lambda: self._intake.run(self._stop, self._mail)),
                 ("send", lambda: self._sender.run(self._stop, self._post)),
-                ("lease", self._keep_lease),
-                *((("reconcile", lambda: self._reconcile.run(self._stop)),) if self._applies else ()),
+                ("reconcile", lambda: self._follow(self._stop)),
             )
         ]
         for loop in loops:
@@ -127,12 +126,13 @@ class Supervisor:
             self.died = True
             self._stop.set()
 
+    def lease_lost(self) -> None:
+        """Somebody else may write now: end at once, and with an error."""
+        self.died = True
+        self._stop.set()
+
     died = False
     """Whether a loop died; the process then ends with an error, so that its keeper starts it again."""
-
-    def _keep_lease(self) -> None:
-        while not self._stop.wait(_RENEW_SECONDS):
-            self._lease.renew(utc_now())
 
     def _on_signal(self, _number: int, _frame: object) -> None:
         self._stop.set()
@@ -149,6 +149,23 @@ class Supervisor:
             log.info("step", tenant=line.tenant, account=line.account, taken=line.taken, backlog=line.backlog)
         if line.error:
             log.warning("step.trouble", tenant=line.tenant, account=line.account, reason=line.error)
+
+
+class Follower:
+    """Looks for revisions that another process applied, at the rhythm of the watcher."""
+
+    def __init__(self, house: House, watcher: Watcher, on_applied: Callable[[], None]) -> None:
+        self._house, self._watcher, self._on_applied = house, watcher, on_applied
+        self._seen: int | None = None
+
+    def run(self, stop: threading.Event) -> None:
+        """Follow until stopped."""
+        for _ in self._watcher.changes(stop):
+            with self._house.store.read() as connection:
+                newest = newest_revision(connection)
+            if newest != self._seen:
+                self._seen = newest
+                self._on_applied()
 
 
 def _sent(_line: DeliveryLine) -> None:

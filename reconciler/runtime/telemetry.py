@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import sys
+from typing import Literal
 
 import structlog
 
 
-def configure_logs(*, debug: bool = False) -> None:
-    """JSON lines in a pipe, a readable line on a terminal."""
+def configure_logs(level: Literal["debug", "info", "warning"]) -> None:
+    """JSON lines in a pipe, a readable line on a terminal; nothing below `level`."""
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
     )
@@ -20,7 +20,7 @@ def configure_logs(*, debug: bool = False) -> None:
             _without_none,
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if debug else logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, delete, exists, insert, select, update
+from sqlalchemy import Connection, delete, exists, func, insert, select, update
 
 from reconciler.core.account import MAIN, Account, AccountType, Document
 from reconciler.core.errors import Invalid
@@ -111,6 +111,11 @@ def history(connection: Connection, unit: str | None) -> tuple[Revision, ...]:
     if unit is not None:
         query = query.where(revisions.c.unit == unit)
     return tuple(Revision(**row._mapping) for row in connection.execute(query))
+
+
+def newest_revision(connection: Connection) -> int:
+    """The number of the revision that was applied last, of whichever unit; 0 if nothing was applied."""
+    return connection.execute(select(func.max(revisions.c.id))).scalar() or 0
 
 
 def any_draining(connection: Connection) -> bool:

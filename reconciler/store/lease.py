@@ -1,4 +1,4 @@
-"""The writer's lease: one process at a time applies, fetches and sends; knows nothing of what it does meanwhile."""
+"""The writer's leases: one process at a time applies, one fetches and sends; knows nothing of what they do."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import socket
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,7 +20,14 @@ from reconciler.store.tables import leases
 LASTING = timedelta(seconds=30)
 """How long a lease is good for unless it is renewed; only another machine ever waits for its end."""
 
-_NAME = "writer"
+
+class Right(StrEnum):
+    """What a lease gives the right to. `run` holds both, with --no-apply only MAIL, so that `apply` works beside it."""
+
+    APPLY = "apply"
+    MAIL = "mail"
+
+
 _LONG_AGO = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
@@ -28,6 +36,7 @@ class Lease:
     """A lease that is held. `fence` grows with every holder, so that a holder who was replaced can be told."""
 
     store: Store
+    right: Right
     holder: str
     fence: int
     lasting: timedelta
@@ -36,17 +45,20 @@ class Lease:
         """Hold it for another while. Raises Unavailable if somebody else took it meanwhile."""
         with self.store.write() as connection:
             self.verify(connection)
-            connection.execute(_mine(update(leases), self.fence).values(expires_at=now + self.lasting))
+            connection.execute(self._mine(update(leases)).values(expires_at=now + self.lasting))
 
     def verify(self, connection: Connection) -> None:
         """Raise Unavailable unless it is still held; inside a write transaction nobody can take it before the end."""
-        if connection.execute(_mine(select(leases.c.fence), self.fence)).first() is None:
+        if connection.execute(self._mine(select(leases.c.fence))).first() is None:
             raise Unavailable(f"{self.holder} lost the writer lease to another process and stops writing")
 
     def release(self) -> None:
         """Let the next one have it at once; without effect if it was lost."""
         with self.store.write() as connection:
-            connection.execute(_mine(update(leases), self.fence).values(expires_at=_LONG_AGO))
+            connection.execute(self._mine(update(leases)).values(expires_at=_LONG_AGO))
+
+    def _mine(self, statement: Any) -> Any:
+        return statement.where(leases.c.name == self.right.value, leases.c.fence == self.fence)
 
     def __enter__(self) -> Lease:
         return self
@@ -57,25 +69,25 @@ class Lease:
         self.release()
 
 
-def take(store: Store, holder: str, now: datetime, *, lasting: timedelta = LASTING) -> Lease:
-    """Become the one writer. `holder` is the command's name, for the message others get.
+def take(store: Store, right: Right, holder: str, now: datetime, *, lasting: timedelta = LASTING) -> Lease:
+    """Become the one writer with this right. `holder` is the command's name, for the message others get.
 
     A holder on this machine whose process is gone is replaced at once, one elsewhere when its lease has expired.
     Raises Unavailable, naming the holder, while another has it.
     """
     pid = os.getpid()
     with store.write() as connection:
-        row = connection.execute(select(leases).where(leases.c.name == _NAME)).one_or_none()
+        row = connection.execute(select(leases).where(leases.c.name == right.value)).one_or_none()
         if row is not None and row.expires_at > now and not _is_dead(row):
             raise Unavailable(
                 f"{row.holder} (pid {row.pid} on {row.host}) holds the writer lease; stop it or wait for its end",
                 retry_after=(row.expires_at - now).total_seconds(),
             )
         fence = row.fence + 1 if row is not None else 1
-        connection.execute(delete(leases).where(leases.c.name == _NAME))
+        connection.execute(delete(leases).where(leases.c.name == right.value))
         connection.execute(
             insert(leases).values(
-                name=_NAME,
+                name=right.value,
                 holder=holder,
                 host=socket.gethostname(),
                 pid=pid,
@@ -84,7 +96,7 @@ def take(store: Store, holder: str, now: datetime, *, lasting: timedelta = LASTI
                 expires_at=now + lasting,
             )
         )
-    return Lease(store, holder, fence, lasting)
+    return Lease(store, right, holder, fence, lasting)
 
 
 def _process_start(pid: int) -> str | None:
@@ -102,7 +114,3 @@ def _is_dead(row: Any) -> bool:
     if row.host != socket.gethostname() or not row.process_start:
         return False
     return _process_start(row.pid) != str(row.process_start)
-
-
-def _mine(statement: Any, fence: int) -> Any:
-    return statement.where(leases.c.name == _NAME, leases.c.fence == fence)

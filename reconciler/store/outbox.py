@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
 from reconciler.core.outbox import OutboxState
 from reconciler.store.tables import accounts, outbox, outbox_data
@@ -135,9 +135,18 @@ def requeue_interrupted(connection: Connection, boot: str, now: datetime) -> int
 
     They are marked possibly twice (SMTP is at least once); returns how many there are.
     """
+    return _requeue(connection, outbox.c.claimed_by != boot, now)
+
+
+def requeue_stranded(connection: Connection, busy: Collection[int], now: datetime) -> int:
+    """The same for mails that no running step of this start of the program is sending; `busy` are those steps' keys."""
+    return _requeue(connection, outbox.c.account_key.not_in(list(busy)), now)
+
+
+def _requeue(connection: Connection, whose: ColumnElement[bool], now: datetime) -> int:
     statement = (
         update(outbox)
-        .where(outbox.c.state == OutboxState.SENDING.value, outbox.c.claimed_by != boot)
+        .where(outbox.c.state == OutboxState.SENDING.value, whose)
         .values(state=OutboxState.QUEUED.value, claimed_by=None, next_at=now, possibly_twice=True)
     )
     return int(connection.execute(statement).rowcount)

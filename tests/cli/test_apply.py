@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.store.database import open_store
-from reconciler.store.lease import take
+from reconciler.store.lease import Right, take
 from tests.cli.conftest import Reconciler
 from tests.folders import Folder, system
 from tests.states import account
@@ -83,7 +83,7 @@ def test_beside_another_writer_it_is_unavailable_and_names_it(
 ) -> None:
     reconciler("apply")
     store = open_store(f"sqlite:///{tmp_path}/.reconciler/state.db")
-    with take(store, "run", datetime.now(UTC)):
+    with take(store, Right.APPLY, "run", datetime.now(UTC)):
         answer = reconciler("apply")
     store.close()
     assert answer.code == 75

@@ -17,7 +17,7 @@ from reconciler.runtime.apply import reconcile_once
 from reconciler.runtime.desired import read_desired
 from reconciler.store.applied import history, read_applied
 from reconciler.store.database import Store, open_store
-from reconciler.store.lease import Lease, take
+from reconciler.store.lease import Lease, Right, take
 from reconciler.store.standing import acknowledge, read_units
 from reconciler.store.tables import referrals
 from tests.folders import Folder, system
@@ -70,7 +70,7 @@ def running(tmp_path: Path) -> Iterator[System]:
     store = open_store(f"sqlite:///{tmp_path}/state.db", create=True)
     folder = Folder(tmp_path / "accounts.d")
     folder.write("acme", account("a"), account("b"), system("reply"))
-    with take(store, "apply", NOW) as lease:
+    with take(store, Right.APPLY, "apply", NOW) as lease:
         system_ = System(folder, store, lease)
         system_.apply()
         yield system_
@@ -229,6 +229,6 @@ def test_a_reply_account_drains_until_its_last_answer_came(running: System) -> N
 def test_who_lost_the_lease_writes_nothing(running: System) -> None:
     before = running.state
     running.folder.write("acme", account("a", weight=9), account("b"), system("reply"))
-    with take(running.store, "run", NOW + timedelta(days=1)), pytest.raises(Unavailable, match="lost the writer lease"):
+    with take(running.store, Right.APPLY, "run", NOW + timedelta(days=1)), pytest.raises(Unavailable, match="lost the writer lease"):
         running.apply()
     assert running.state == before

@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 
 from reconciler.core.errors import ExitCode, Unavailable
 from reconciler.store.database import Store
-from reconciler.store.lease import LASTING, take
+from reconciler.store.lease import LASTING, Right, take
 from reconciler.store.tables import leases
 from tests.states import NOW
 
@@ -26,30 +26,30 @@ def rewrite(store: Store, **values: Any) -> None:
 
 
 def test_a_held_lease_is_refused_with_its_holders_name(store: Store) -> None:
-    with take(store, "run", NOW), pytest.raises(Unavailable, match=rf"run \(pid {os.getpid()} on ") as caught:
-        take(store, "apply", NOW)
+    with take(store, Right.APPLY, "run", NOW), pytest.raises(Unavailable, match=rf"run \(pid {os.getpid()} on ") as caught:
+        take(store, Right.APPLY, "apply", NOW)
     assert caught.value.exit_code is ExitCode.UNAVAILABLE
 
 
 def test_a_released_lease_is_free_and_the_fence_grows(store: Store) -> None:
-    with take(store, "run", NOW) as first:
+    with take(store, Right.APPLY, "run", NOW) as first:
         pass
-    with take(store, "apply", NOW) as second:
+    with take(store, Right.APPLY, "apply", NOW) as second:
         assert second.fence == first.fence + 1
 
 
 def test_an_error_releases_it(store: Store) -> None:
-    with pytest.raises(KeyError), take(store, "run", NOW):
+    with pytest.raises(KeyError), take(store, Right.APPLY, "run", NOW):
         raise KeyError
-    take(store, "apply", NOW).release()
+    take(store, Right.APPLY, "apply", NOW).release()
 
 
 def test_a_holder_on_this_machine_whose_process_is_gone_is_replaced_at_once(store: Store) -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
-    take(store, "run", NOW)
+    take(store, Right.APPLY, "run", NOW)
     rewrite(store, pid=process.pid)
-    assert take(store, "apply", NOW).fence == 2
+    assert take(store, Right.APPLY, "apply", NOW).fence == 2
 
 
 def test_a_zombie_holds_nothing(store: Store) -> None:
@@ -57,35 +57,35 @@ def test_a_zombie_holds_nothing(store: Store) -> None:
         assert process.stdout is not None
         process.stdout.read()
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        take(store, "run", NOW)
+        take(store, Right.APPLY, "run", NOW)
         rewrite(store, pid=process.pid)
-        assert take(store, "apply", NOW).fence == 2
+        assert take(store, Right.APPLY, "apply", NOW).fence == 2
 
 
 def test_another_process_with_the_holders_number_is_not_the_holder(store: Store) -> None:
-    take(store, "run", NOW)
+    take(store, Right.APPLY, "run", NOW)
     rewrite(store, process_start="1")
-    assert take(store, "apply", NOW).fence == 2
+    assert take(store, Right.APPLY, "apply", NOW).fence == 2
 
 
 def test_a_holder_on_another_machine_is_replaced_only_after_its_lease_expired(store: Store) -> None:
-    take(store, "run", NOW)
+    take(store, Right.APPLY, "run", NOW)
     rewrite(store, host="elsewhere", pid=1, process_start="1")
     with pytest.raises(Unavailable, match="on elsewhere"):
-        take(store, "apply", NOW + LASTING - timedelta(seconds=1))
-    assert take(store, "apply", LATER).fence == 2
+        take(store, Right.APPLY, "apply", NOW + LASTING - timedelta(seconds=1))
+    assert take(store, Right.APPLY, "apply", LATER).fence == 2
 
 
 def test_a_renewed_lease_lasts_longer(store: Store) -> None:
-    lease = take(store, "run", NOW)
+    lease = take(store, Right.APPLY, "run", NOW)
     lease.renew(NOW + timedelta(seconds=20))
     with pytest.raises(Unavailable):
-        take(store, "apply", LATER)
+        take(store, Right.APPLY, "apply", LATER)
 
 
 def test_a_holder_who_was_replaced_can_neither_renew_nor_write_nor_release(store: Store) -> None:
-    lost = take(store, "run", NOW)
-    take(store, "apply", LATER)
+    lost = take(store, Right.APPLY, "run", NOW)
+    take(store, Right.APPLY, "apply", LATER)
     with pytest.raises(Unavailable, match="run lost the writer lease"):
         lost.renew(LATER)
     with pytest.raises(Unavailable), store.write() as connection:
