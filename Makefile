@@ -1,6 +1,6 @@
 # A fresh machine needs Python 3.11 to 3.13 and make; `make help` lists the words.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-fast check schema clean
+.PHONY: help setup demo run test test-fast acceptance chaos check schema clean
 
 BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
@@ -35,12 +35,24 @@ test: $(STAMP) ## every test, with a real Dovecot; installs it when root or in C
 test-fast: $(STAMP) ## the tests that need no server
 	@$(BIN)/pytest -n 2 -m 'not real and not slow' $(TESTS)
 
+acceptance: $(STAMP) ## play every row of the manual on a real Dovecot and SMTP server and print a table (ROWS='name …')
+	@sh tests/rig/install.sh
+	@$(BIN)/python -m tests.acceptance.run $(ROWS)
+
+SEED ?= 1
+KILLS ?= 1000
+MAILS ?= 2000
+
+chaos: $(STAMP) ## kill the program a thousand times while mails flow, then count (SEED=n KILLS=n MAILS=n)
+	@sh tests/rig/install.sh
+	@$(BIN)/python -m tests.chaos.run --seed $(SEED) --kills $(KILLS) --mails $(MAILS)
+
 check: $(STAMP) ## format, lint, types, import contract, generated files
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo > .lint-imports.log || (cat .lint-imports.log; exit 1)
-	@$(BIN)/reconciler schema --check
+	@$(BIN)/reconciler schema --check schemas
 	@echo "check: clean"
 
 schema: $(STAMP) ## write schemas/ from the models

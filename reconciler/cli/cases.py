@@ -1,8 +1,7 @@
-"""The agents' commands: cases, case, reply, note, close, forward, referrals, held."""
+"""The agents' commands on a case: cases, case, reply, note, close, reopen; and what their neighbours share."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
@@ -45,7 +44,7 @@ def cases(
 
     with store(state).read() as connection:
         found = list_cases(connection, tenant=tenant, agent=agent)
-    _show(output, {"cases": [case_json(c) for c in found]}, lambda: cases_text(found))
+    show(output, {"cases": [case_json(c) for c in found]}, lambda: cases_text(found))
 
 
 def case(case_id: CaseId, state: State = DEFAULT_STATE, output: Format = TextOrJson.TEXT) -> None:
@@ -66,7 +65,7 @@ def case(case_id: CaseId, state: State = DEFAULT_STATE, output: Format = TextOrJ
         "referrals": [referral_json(r) for r in referred],
         "entries": [entry_json(e) for e in entries],
     }
-    _show(output, answer, lambda: case_text(found, entries, referred))
+    show(output, answer, lambda: case_text(found, entries, referred))
 
 
 def reply(
@@ -80,8 +79,8 @@ def reply(
     """Answer the customer; the mail waits in the outbox until `run` or `send` sends it."""
     from reconciler.runtime.clock import utc_now
 
-    outbox_id = _desk(agent, state, secrets).reply(number(case_id, "C"), _text(text), utc_now())
-    _show(output, {"outbox": f"O{outbox_id}"}, lambda: f"queued as O{outbox_id}\n")
+    outbox_id = desk_of(agent, state, secrets).reply(number(case_id, "C"), written_text(text), utc_now())
+    show(output, {"outbox": f"O{outbox_id}"}, lambda: f"queued as O{outbox_id}\n")
 
 
 def note(
@@ -94,8 +93,8 @@ def note(
     """Put a note on the case; it is never sent to anybody."""
     from reconciler.runtime.clock import utc_now
 
-    entry = _desk(agent, state, None).note(number(case_id, "C"), _text(text), utc_now())
-    _show(output, {"entry": f"E{entry}"}, lambda: "noted\n")
+    entry = desk_of(agent, state, None).note(number(case_id, "C"), written_text(text), utc_now())
+    show(output, {"entry": f"E{entry}"}, lambda: "noted\n")
 
 
 def close(case_id: CaseId, agent: Agent = None, state: State = DEFAULT_STATE, output: Format = TextOrJson.TEXT) -> None:
@@ -103,71 +102,22 @@ def close(case_id: CaseId, agent: Agent = None, state: State = DEFAULT_STATE, ou
     from reconciler.runtime.clock import utc_now
 
     wanted = number(case_id, "C")
-    _desk(agent, state, None).close(wanted, utc_now())
-    _show(output, {"case": f"C{wanted}", "state": "closed"}, lambda: f"C{wanted} is closed\n")
+    desk_of(agent, state, None).close(wanted, utc_now())
+    show(output, {"case": f"C{wanted}", "state": "closed"}, lambda: f"C{wanted} is closed\n")
 
 
-def forward(
-    case_id: CaseId,
-    to: Annotated[str, typer.Option("--to", metavar="ADDRESS", help="Whom to ask: `address` or `Name <address>`.")],
-    text: Text = "",
-    agent: Agent = None,
-    state: State = DEFAULT_STATE,
-    secrets: Secrets = DEFAULT_SECRETS,
-    output: Format = TextOrJson.TEXT,
+def reopen(
+    case_id: CaseId, agent: Agent = None, state: State = DEFAULT_STATE, output: Format = TextOrJson.TEXT
 ) -> None:
-    """Send the case to an external contact without closing it; the answer goes on to the customer by itself."""
+    """Open a closed case again."""
     from reconciler.runtime.clock import utc_now
 
-    desk = _desk(agent, state, secrets)
-    referral, outbox_id = desk.forward(number(case_id, "C"), to, _text(text), utc_now())
-    answer = {"referral": f"R{referral}", "outbox": f"O{outbox_id}"}
-    _show(output, answer, lambda: f"referral R{referral}, queued as O{outbox_id}\n")
+    wanted = number(case_id, "C")
+    desk_of(agent, state, None).reopen(wanted, utc_now())
+    show(output, {"case": f"C{wanted}", "state": "open"}, lambda: f"C{wanted} is open\n")
 
 
-def referrals(
-    kind: Annotated[str | None, typer.Option("--kind", help="forward or inquiry.")] = None,
-    agent: OfAgent = None,
-    overdue: Annotated[bool, typer.Option("--overdue", help="Only those that wait past their expiry.")] = False,
-    state: State = DEFAULT_STATE,
-    output: Format = TextOrJson.TEXT,
-) -> None:
-    """List the referrals: who was asked, since when, and whether they have answered."""
-    from reconciler.cli.compose import store
-    from reconciler.core.referral import ReferralKind
-    from reconciler.report.cases import referral_json, referrals_text
-    from reconciler.runtime.clock import utc_now
-    from reconciler.store.cases import list_referrals
-
-    kinds = {k.value: k for k in ReferralKind}
-    if kind is not None and kind not in kinds:
-        raise typer.BadParameter(f"--kind {kind}: write {' or '.join(kinds)}")
-    with store(state).read() as connection:
-        found = list_referrals(
-            connection,
-            kind=kinds[kind] if kind else None,
-            agent=agent,
-            overdue_at=utc_now() if overdue else None,
-        )
-    _show(output, {"referrals": [referral_json(r) for r in found]}, lambda: referrals_text(found))
-
-
-def held(
-    tenant: Annotated[str | None, typer.Option("--tenant", help="Only this tenant's.")] = None,
-    state: State = DEFAULT_STATE,
-    output: Format = TextOrJson.TEXT,
-) -> None:
-    """List the mails that were set aside for a person, each with its reason."""
-    from reconciler.cli.compose import store
-    from reconciler.report.cases import held_json, held_text
-    from reconciler.store.held import list_held
-
-    with store(state).read() as connection:
-        found = list_held(connection, tenant=tenant)
-    _show(output, {"held": [held_json(h) for h in found]}, lambda: held_text(found))
-
-
-def _desk(agent: str | None, state: str, secrets: Any) -> AgentDesk:
+def desk_of(agent: str | None, state: str, secrets: Any) -> AgentDesk:
     import os
 
     from reconciler.cli.compose import registry, store
@@ -181,14 +131,16 @@ def _desk(agent: str | None, state: str, secrets: Any) -> AgentDesk:
     return AgentDesk(store(state), registry(), SecretStore(secrets, os.environ), agent)
 
 
-def _text(written: str) -> str:
+def written_text(written: str) -> str:
     import sys
 
     return sys.stdin.read() if written == "-" else written
 
 
-def _show(output: TextOrJson, answer: Mapping[str, Any], as_text: Any) -> None:
+def show(output: TextOrJson, answer: Mapping[str, Any], as_text: Any) -> None:
+    from reconciler.report.terminal import as_json
+
     if output is TextOrJson.JSON:
-        typer.echo(json.dumps({"format_version": 1, **answer}, indent=2, ensure_ascii=False))
+        typer.echo(as_json({"format_version": 1, **answer}), nl=False)
     else:
         typer.echo(as_text(), nl=False)

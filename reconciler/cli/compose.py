@@ -35,17 +35,51 @@ def plugins() -> Mapping[str, ProtocolPlugin]:
             raise Invalid(f"{whose} is no ProtocolPlugin; mend or uninstall it")
         if plugin.name in found or plugin.name in Account.model_fields:
             raise Invalid(f"{whose} takes the name {plugin.name!r}, which is in use; uninstall one of the two")
+        _check_claims(whose, plugin, found)
         found[plugin.name] = plugin
     if not found:
         raise Invalid("no protocol is installed; install mail-account-reconciler anew")
     return found
 
 
+def _check_claims(whose: str, plugin: ProtocolPlugin, found: Mapping[str, ProtocolPlugin]) -> None:
+    """Raises Invalid for a name that cannot stand in a file, and for a channel or settings key that another has."""
+    import re
+
+    from reconciler.core.errors import Invalid
+    from reconciler.core.secret import SLUG_PATTERN
+
+    for name in sorted({plugin.name, *plugin.channels}):
+        if re.fullmatch(SLUG_PATTERN, name) is None:
+            raise Invalid(
+                f"{whose} brings the name {name!r}; names are a-z, 0-9 and single hyphens; mend or uninstall it"
+            )
+    for other in found.values():
+        for what, mine, theirs in (
+            ("channel", plugin.channels, other.channels),
+            ("settings key", plugin.settings_models.keys(), other.settings_models.keys()),
+        ):
+            if both := sorted(set(mine) & set(theirs)):
+                raise Invalid(
+                    f"{whose} takes the {what} {both[0]!r}, which the protocol {other.name!r} has; uninstall one"
+                )
+    if "email" in plugin.channels:
+        raise Invalid(f"{whose} takes the channel 'email', which is everybody's; mend or uninstall it")
+
+
 def registry() -> Registry:
     """What the installed plug-ins bring."""
+    return _registry_of(plugins())
+
+
+def _registry_of(installed: Mapping[str, ProtocolPlugin]) -> Registry:
     from reconciler.core.registry import Registry
 
-    return Registry({name: plugin.settings for name, plugin in plugins().items()})
+    return Registry(
+        protocols={name: plugin.settings for name, plugin in installed.items()},
+        channels=frozenset({"email"}).union(*(plugin.channels for plugin in installed.values())),
+        settings={key: model for plugin in installed.values() for key, model in plugin.settings_models.items()},
+    )
 
 
 def store(state: str, *, create: bool = False) -> Store:
@@ -65,20 +99,27 @@ def store(state: str, *, create: bool = False) -> Store:
     return opened
 
 
-def house(state: str, secrets: Path, *, create: bool = False) -> House:
-    """Everything a loop needs: store, plug-ins, secrets and the operators' settings."""
+def house(state: str, secrets: Path, *, create: bool = False, restored: bool = False) -> House:
+    """Everything a loop needs: store, plug-ins, secrets and the operators' settings.
+
+    Raises NotSetUp for a store that is a backup put in place, unless `restored` says that this is known.
+    """
     import os
 
-    from reconciler.core.registry import Registry
     from reconciler.runtime.settings import RunSettings
     from reconciler.runtime.supervisor import House
     from reconciler.source.secret import SecretStore
+    from reconciler.store.backup import refuse_copy
 
     installed = plugins()
+    opened = store(state, create=create)
+    if not restored:
+        with opened.read() as connection:
+            refuse_copy(connection)
     return House(
-        store=store(state, create=create),
+        store=opened,
         state_url=state,
-        registry=Registry({name: plugin.settings for name, plugin in installed.items()}),
+        registry=_registry_of(installed),
         plugins=installed,
         secrets=SecretStore(secrets, os.environ),
         secrets_folder=secrets,

@@ -93,16 +93,15 @@ def message(
     output: Format = TextOrJson.TEXT,
 ) -> None:
     """Show where a mail came from, what was decided and why, what was sent, and the YAML line behind it."""
-    import json
-
     from reconciler.cli.compose import store
     from reconciler.report.cases import explained_text
+    from reconciler.report.terminal import as_json
     from reconciler.runtime.explain import explain_message
 
     with store(state).read() as connection:
         explained = explain_message(connection, message_id)
     if output is TextOrJson.JSON:
-        typer.echo(json.dumps({"format_version": 1, **explained}, indent=2, ensure_ascii=False))
+        typer.echo(as_json({"format_version": 1, **explained}), nl=False)
     else:
         typer.echo(explained_text(explained), nl=False)
 

@@ -19,10 +19,14 @@ def new(secrets: Secrets = DEFAULT_SECRETS) -> None:
     """Make a key and sign with it from now on; older keys stay, so that answers on their way are still recognised."""
     from pathlib import Path
 
+    from reconciler.core.errors import Invalid, Unavailable
     from reconciler.runtime.tokens import NAME, add_key, read_keys
     from reconciler.source.secret import SecretStore
 
     # Only the file counts here: a key from the environment could not be written back.
-    existing = read_keys(SecretStore(Path(secrets), {}))
+    try:
+        existing = read_keys(SecretStore(Path(secrets), {}))
+    except Unavailable as error:
+        raise Invalid(f"no key was made, for answers may need the older ones: {error}") from error
     made = add_key(Path(secrets), existing)
     typer.echo(f"key {made.kid} signs from now on ({Path(secrets) / 'main' / NAME}, {len(existing)} older)")

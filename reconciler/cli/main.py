@@ -9,10 +9,14 @@ from typing import Annotated
 import typer
 
 from reconciler import __version__
-from reconciler.cli import cases, explain, fetch, key
+from reconciler.cli import cases, explain, fetch, held, import_, key, referrals
 from reconciler.cli.apply import ack, apply, history
+from reconciler.cli.backup import backup
 from reconciler.cli.demo import demo
+from reconciler.cli.init import init
+from reconciler.cli.new import new
 from reconciler.cli.plan import plan
+from reconciler.cli.probe import probe
 from reconciler.cli.run import run as run_system
 from reconciler.cli.schema import schema
 from reconciler.cli.status import status
@@ -36,18 +40,30 @@ app.command()(status)
 app.command(name="run")(run_system)
 app.command()(fetch.fetch)
 app.command()(fetch.send)
+app.command()(probe)
 for _command in (
     cases.cases,
     cases.case,
     cases.reply,
     cases.note,
     cases.close,
-    cases.forward,
-    cases.referrals,
-    cases.held,
+    cases.reopen,
+    referrals.forward,
+    referrals.inquire,
+    referrals.referrals,
+    referrals.remind,
+    referrals.withdraw,
+    held.held,
+    held.release,
+    held.discard,
+    held.outbox,
 ):
     app.command()(_command)
+app.command()(backup)
+app.command()(init)
+app.command()(new)
 app.command()(demo)
+app.add_typer(import_.app, name="import")
 app.add_typer(key.key, name="key")
 app.add_typer(explain.app, name="explain")
 

@@ -31,18 +31,18 @@ def schema(
     """
     if write is not None:
         write.mkdir(parents=True, exist_ok=True)
-        for name, text in _files().items():
+        for name, text in schema_files().items():
             (write / name).write_text(text, encoding="utf-8")
     elif check is not None:
         _check(check)
     else:
-        typer.echo(_files()[f"{which.value}.schema.json"], nl=False)
+        typer.echo(schema_files()[f"{which.value}.schema.json"], nl=False)
 
 
 def _check(folder: Path) -> None:
     from reconciler.core.errors import Invalid
 
-    stale = [name for name, text in _files().items() if _text(folder / name) != text]
+    stale = [name for name, text in schema_files().items() if _text(folder / name) != text]
     if stale:
         raise Invalid(f"not up to date in {folder}: {', '.join(stale)}; run: reconciler schema --write {folder}")
 
@@ -54,8 +54,8 @@ def _text(path: Path) -> str | None:
         return None
 
 
-def _files() -> dict[str, str]:
-    """File name → text of both schemas."""
+def schema_files() -> dict[str, str]:
+    """File name → text of both schemas, as the installed plug-ins make them."""
     from reconciler.cli.compose import registry
     from reconciler.report.schema import schema_text
 

@@ -98,7 +98,8 @@ class Account(Frozen):
         description="How long an account without backlog rests between two steps.",
     )
     protocol: Slug = declared(
-        Consequence.RESYNC, description="`imap` or a plug-in's; its settings stand in the block of that name."
+        Consequence.RESYNC,
+        description="`imap`, `pop3`, `maildir` or a plug-in's; its settings stand in the block of that name.",
     )
     smtp: SmtpSettings | None = declared(
         Consequence.REDIRECT, None, description="The submission server this account sends through."
@@ -251,7 +252,7 @@ class TenantDocument(Document):
     owners: Annotated[tuple[MailAddress, ...], Field(max_length=20)] = declared(
         Consequence.COSMETIC, (), description="Who is told what happened to this file."
     )
-    templates: Mapping[Literal["forward", "relay", "reply"], TemplateText] = declared(
+    templates: Mapping[Literal["agent", "forward", "inquiry", "relay", "reminder", "reply"], TemplateText] = declared(
         Consequence.COSMETIC, {}, description="Mail texts of the tenant's own."
     )
     referrals: ReferralSettings = declared(

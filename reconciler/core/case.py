@@ -21,6 +21,8 @@ class EntryKind(StrEnum):
     AGENT_REPLY = "agent_reply"
     NOTE = "note"
     FORWARD = "forward"
+    INQUIRY = "inquiry"
+    REMINDER = "reminder"
     EXTERNAL_ANSWER = "external_answer"
     RELAY = "relay"
     REPORT = "report"

@@ -15,10 +15,12 @@ Identity = Callable[[Account], Hashable | None]
 
 
 def mailbox_identity(account: Account) -> tuple[str, str] | None:
-    """(lower-case host, username), whatever the protocol; None for a protocol that does not log in to a host."""
+    """(lower-case host, username), whatever the protocol; ("", path) for one that reads a folder of this machine."""
     block = account.block
-    host, username = getattr(block, "host", None), getattr(block, "username", None)
-    return (host.lower(), username) if isinstance(host, str) and isinstance(username, str) else None
+    host, username, path = (getattr(block, key, None) for key in ("host", "username", "path"))
+    if isinstance(host, str) and isinstance(username, str):
+        return host.lower(), username
+    return ("", path) if isinstance(path, str) else None
 
 
 def clash_findings(drafts: Sequence[Draft], held: Collection[str], applied: AppliedState) -> Iterator[Finding]:
@@ -27,12 +29,13 @@ def clash_findings(drafts: Sequence[Draft], held: Collection[str], applied: Appl
     Inside a unit the later one gives way, across units the newcomer: the unit that does not have it in the applied
     state. If nobody has it there, all do. `held` names the units that keep their applied accounts.
     """
-    yield from _clashes(drafts, held, applied, mailbox_identity, "E302", "mailbox (host and username)", _at_mailbox)
+    yield from _clashes(drafts, held, applied, mailbox_identity, "E302", "mailbox", _at_mailbox)
     yield from _clashes(drafts, held, applied, lambda a: a.address_identity, "E303", "address", _at_address)
 
 
 def _at_mailbox(placed: PlacedAccount) -> tuple[str, ...]:
-    return placed.account.protocol, "username"
+    reads_a_folder = isinstance(getattr(placed.account.block, "path", None), str)
+    return placed.account.protocol, "path" if reads_a_folder else "username"
 
 
 def _at_address(_placed: PlacedAccount) -> tuple[str, ...]:

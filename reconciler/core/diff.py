@@ -85,7 +85,7 @@ def _leaves(change: Change) -> bool:
     return change.op is Op.RETIRE or any(
         (field.path == "enabled" and field.new is False)
         or field.path in ("address", "type", "protocol")
-        or (field.path.endswith((".host", ".username")) and not field.path.startswith("smtp."))
+        or (field.path.endswith((".host", ".username", ".path")) and not field.path.startswith("smtp."))
         for field in change.fields
     )
 

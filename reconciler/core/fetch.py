@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from typing import Literal
 
@@ -22,11 +22,20 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What one folder holds that the ledger does not, oldest first. `uidvalidity` is 0 for protocols without one."""
+    """What one folder holds that the ledger does not, oldest first.
+
+    `uidvalidity` is 0 for protocols without one; then `present` has the size of every mail that is there, known ones
+    too, by UID (None: not told), so that a UID that came to mean another mail can be found out. `ambiguous` are UIDs
+    that stand for several mails or cannot be kept: none of those mails is in `mails`. `dated` is False where the
+    protocol tells no dates.
+    """
 
     folder: str
     uidvalidity: int
     mails: tuple[Listed, ...]
+    present: Mapping[str, int | None] = field(default_factory=dict)
+    ambiguous: frozenset[str] = frozenset()
+    dated: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +69,17 @@ def floor_of(start: StartRule, applied_at: datetime) -> datetime | None:
     return None
 
 
-def is_left_behind(mail: Listed, start: StartRule, floor: datetime | None, first_contact: bool) -> bool:
+def is_left_behind(
+    mail: Listed, start: StartRule, floor: datetime | None, first_contact: bool, *, dated: bool = True
+) -> bool:
     """Whether the account's `start` rule leaves this mail on the server untouched.
 
     `unseen` looks at the flag at first contact only: afterwards a mail opened in a client is still fetched.
-    A mail whose date the server does not tell is taken: nothing is lost for want of a date.
+    A mail whose date the server does not tell is taken: nothing is lost for want of a date. Where the protocol knows
+    no dates (`dated` False), `now` leaves what is there at first contact.
     """
+    if start == "now" and not dated:
+        return first_contact
     if start == "unseen":
         return first_contact and mail.seen
     return floor is not None and mail.internal_date is not None and mail.internal_date < floor
@@ -80,9 +94,10 @@ def choose(
     start: StartRule,
     floor: datetime | None,
     first_contact: bool,
+    dated: bool = True,
 ) -> Choice:
     """Decide one step: at most `weight` mails, oldest first, bounded in bytes; the first one always fits."""
-    left = tuple(m.uid for m in mails if is_left_behind(m, start, floor, first_contact))
+    left = tuple(m.uid for m in mails if is_left_behind(m, start, floor, first_contact, dated=dated))
     behind = frozenset(left)
     too_large = tuple(m.uid for m in mails if m.uid not in behind and (m.size or 0) > max_mail_bytes)
     skipped = behind.union(too_large)

@@ -108,7 +108,9 @@ CATALOGUE: dict[str, CodeEntry] = {
     "E210": CodeEntry("block of another protocol", "Only the block named by `protocol:` may stand; remove the other."),
     "E211": CodeEntry("unknown channel", "No installed plug-in offers this channel; system accounts always use email."),
     "E301": CodeEntry("duplicate account id", "Ids are unique in a tenant; rename one account."),
-    "E302": CodeEntry("two accounts on one mailbox", "A mailbox (host and username) may be read by one account only."),
+    "E302": CodeEntry(
+        "two accounts on one mailbox", "A mailbox (host and username, or path) may be read by one account only."
+    ),
     "E303": CodeEntry("two accounts with one address", "An address belongs to one account only."),
     "E304": CodeEntry(
         "main accounts",

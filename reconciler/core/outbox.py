@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 
 from reconciler.core.errors import Invalid
+from reconciler.core.health import Condition
 
 
 class Outcome(StrEnum):
@@ -25,13 +26,15 @@ class Outcome(StrEnum):
 class Delivery:
     """One try for one recipient. `code` is the server's reply (RFC 5321), `status` its enhanced one (RFC 3463).
 
-    `code` is None where the server did not get to answer; `text` is for a person.
+    `code` is None where the server did not get to answer; `text` is for a person. `fault`: what the server refused is
+    the account, as for a login that is missing, and not this mail; None: the answer is about the mail.
     """
 
     outcome: Outcome
     code: int | None
     text: str
     status: str | None = None
+    fault: Condition | None = None
 
 
 class OutboxState(StrEnum):
@@ -41,16 +44,21 @@ class OutboxState(StrEnum):
     SENDING = "sending"
     SENT = "sent"
     FAILED = "failed"
+    RESTORED = "restored"
+    """It waited in a backup that was restored, and may have been sent since: a person decides."""
 
 
 MOVES: Mapping[OutboxState, frozenset[OutboxState]] = MappingProxyType(
     {
-        OutboxState.QUEUED: frozenset({OutboxState.SENDING, OutboxState.FAILED}),
+        OutboxState.QUEUED: frozenset({OutboxState.SENDING, OutboxState.FAILED, OutboxState.RESTORED}),
         # Back to queued: try again later, also after a crash in the middle of sending.
-        OutboxState.SENDING: frozenset({OutboxState.SENT, OutboxState.QUEUED, OutboxState.FAILED}),
+        OutboxState.SENDING: frozenset(
+            {OutboxState.SENT, OutboxState.QUEUED, OutboxState.FAILED, OutboxState.RESTORED}
+        ),
         OutboxState.SENT: frozenset(),
         # A person may have a failed mail tried again.
         OutboxState.FAILED: frozenset({OutboxState.QUEUED}),
+        OutboxState.RESTORED: frozenset({OutboxState.QUEUED, OutboxState.FAILED}),
     }
 )
 
@@ -70,6 +78,9 @@ _WAITS = (
     *[timedelta(hours=4)] * 29,  # five days in all, less three hours
 )
 
+LONGEST_WAIT = max(_WAITS)
+"""A mail that is to wait longer was put off by a clock that has been set back since: it is due now."""
+
 
 def retry_at(attempts: int, now: datetime) -> datetime | None:
     """When to try again after `attempts` tries, the last of them now; None: give up (RFC 5321 4.5.4.1)."""
@@ -85,6 +96,57 @@ def state_after(outcome: Outcome, retry: datetime | None) -> OutboxState:
     if outcome is Outcome.PERMANENT or retry is None:
         return OutboxState.FAILED
     return OutboxState.QUEUED
+
+
+RATE_WINDOW = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How many mails an account may send now; `wait` until there may be more, zero while there are any."""
+
+    mails: int
+    wait: timedelta
+
+
+def allowance(per_minute: int | None, tries: Sequence[datetime], now: datetime, weight: int) -> Allowance:
+    """What a step may send: `weight` mails, fewer where the last minute's `tries` leave less of `per_minute`.
+
+    A try in the future was dated by a clock that has been set back since, and does not count.
+    """
+    if per_minute is None:
+        return Allowance(weight, timedelta(0))
+    recent = sorted(at for at in tries if now - RATE_WINDOW < at <= now)
+    left = per_minute - len(recent)
+    if left > 0:
+        return Allowance(min(weight, left), timedelta(0))
+    return Allowance(0, recent[len(recent) - per_minute] + RATE_WINDOW - now)
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """A row of the outbox without its bytes. `account` is `unit/id` of the account whose server takes it."""
+
+    id: int
+    tenant: str
+    account_key: int
+    account: str
+    case_id: int
+    referral_id: int | None
+    purpose: str
+    revision_id: int
+    mail_from: str
+    recipient: str
+    message_id: str
+    subject: str
+    state: OutboxState
+    attempts: int
+    next_at: datetime
+    possibly_twice: bool
+    answer: str | None
+    bounced: str | None
+    created_at: datetime
+    sent_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

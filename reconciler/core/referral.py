@@ -51,6 +51,8 @@ MOVES: dict[tuple[ReferralState, ReferralEvent], ReferralState] = {
     # The contact reads mail at another address after all.
     (_S.BOUNCED, _E.ANSWER): _S.ANSWERED,
     (_S.BOUNCED, _E.WITHDRAW): _S.WITHDRAWN,
+    # Late, but an answer: to the agent by itself, to the customer when a person releases it.
+    (_S.EXPIRED, _E.ANSWER): _S.ANSWERED,
     (_S.EXPIRED, _E.BOUNCE): _S.EXPIRED,
     (_S.EXPIRED, _E.WITHDRAW): _S.WITHDRAWN,
     (_S.WITHDRAWN, _E.BOUNCE): _S.WITHDRAWN,
@@ -80,6 +82,8 @@ class Referral:
     out_of_office_until: str | None
     late: bool
     reminders: int
+    reminded_at: datetime | None
+    group_id: int | None
     trouble: str | None
 
 

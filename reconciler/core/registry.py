@@ -7,10 +7,25 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, Field, GetJsonSchemaHandler, WithJsonSchema, create_model
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from reconciler.core.account import Account, MainDocument, TenantDocument, TenantPart
+from reconciler.core.secret import Slug
 from reconciler.core.settings import Consequence, declared
+
+
+@dataclass(frozen=True)
+class _PluginKeys:
+    """Shows the models of plug-ins' keys in the schema of `settings`, which holds any other key too."""
+
+    models: Mapping[str, type[BaseModel]]
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = handler(core)
+        keys = {key: handler(model.__pydantic_core_schema__) for key, model in sorted(self.models.items())}
+        return {**schema, "properties": keys} if keys else schema
 
 
 @dataclass(frozen=True)
@@ -31,7 +46,16 @@ class Registry:
             )
             for name, model in sorted(self.protocols.items())
         }
+        blocks["channel"] = self._with_schema(
+            "channel", Slug, WithJsonSchema({"enum": sorted(self.channels), "type": "string"})
+        )
+        blocks["settings"] = self._with_schema("settings", Mapping[str, Any], _PluginKeys(self.settings))
         return create_model("Account", __base__=Account, __doc__=Account.__doc__, **blocks)
+
+    @staticmethod
+    def _with_schema(name: str, kind: Any, schema: Any) -> tuple[Any, Any]:
+        """The field of the base model, with another face in the schema."""
+        return Annotated[kind, schema], Account.model_fields[name]
 
     @cached_property
     def tenant(self) -> type[TenantDocument]:
@@ -49,6 +73,10 @@ class Registry:
     def main(self) -> type[MainDocument]:
         """The model of main.yaml."""
         return create_model("MainDocument", __base__=MainDocument, __doc__=MainDocument.__doc__, **self._accounts())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Without the models made here, which only this process knows.
+        return Registry, (dict(self.protocols), self.channels, dict(self.settings))
 
     def _accounts(self) -> dict[str, Any]:
         accounts = Annotated[tuple[self.account, ...], Field(max_length=5_000)]  # type: ignore[name-defined]

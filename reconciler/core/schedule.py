@@ -37,7 +37,8 @@ def after_step(turn: Turn, end: StepEnd, poll: timedelta, now: datetime, jitter:
     """
     if not end.failed:
         backlog = end.backlog or 0
-        return Turn(now if backlog else now + poll, backlog, 0)
+        rest = max(timedelta() if backlog else poll, timedelta(seconds=end.wait or 0))
+        return Turn(now + rest, backlog, 0)
     failures = turn.failures + 1
     wait = REFUSED_BACKOFF if end.permanent else min(FIRST_BACKOFF * 2 ** min(failures - 1, 10), LONGEST_BACKOFF)
     wait *= 1 + jitter / 4

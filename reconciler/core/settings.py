@@ -128,6 +128,9 @@ class SmtpSettings(Endpoint):
         Consequence.REAUTHENTICATE, None, description="Login name, if the server asks for one."
     )
     password: SecretRef | None = declared(Consequence.REAUTHENTICATE, None, description="`{secret: NAME}`.")
+    per_minute: Annotated[int, Field(ge=1, le=100_000, strict=True)] | None = declared(
+        Consequence.RESCHEDULE, None, description="Mails a minute at most; without it there is no limit."
+    )
 
     @property
     def effective_port(self) -> int:

@@ -50,16 +50,33 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
+class SendingHealth:
+    """How the account's submission server behaved the last time something was to be sent through it."""
+
+    condition: Condition
+    reason: str
+    since: datetime
+    succeeded_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class AccountState:
-    """An account that is not retired, with its health (None: no step was tried yet)."""
+    """An account that is not retired, with its health (None: no step was tried yet).
+
+    `sending` None: nothing was sent through its submission server yet.
+    """
 
     applied: AppliedAccount
     health: Health | None
+    sending: SendingHealth | None = None
 
     @property
     def well(self) -> bool:
         """True if nothing is to be mended; an account that is switched off cannot be unwell."""
-        return not self.applied.account.enabled or (self.health is not None and self.health.condition is Condition.OK)
+        if not self.applied.account.enabled:
+            return True
+        sends = self.sending is None or self.sending.condition is Condition.OK
+        return sends and self.health is not None and self.health.condition is Condition.OK
 
 
 @dataclass(frozen=True, slots=True)

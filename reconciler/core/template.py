@@ -30,6 +30,8 @@ _EVERYWHERE = {
     "quoted": "the customer's message, each line after '> '; empty if it is not to be quoted",
     "customer_name": "the customer's display name, or empty",
 }
+_WITHOUT_QUOTE = {name: meaning for name, meaning in _EVERYWHERE.items() if name != "quoted"}
+_CONTACT = {"contact_name": "the external contact's display name, or empty"}
 _INSIDE = {
     "agent": "the agent's address",
 }
@@ -37,7 +39,10 @@ ALLOWED_NAMES: Mapping[str, Mapping[str, str]] = {
     # The customer does not learn who was asked: a relay has no word for the contact.
     "relay": _EVERYWHERE,
     "reply": _EVERYWHERE | _INSIDE,
-    "forward": _EVERYWHERE | _INSIDE | {"contact_name": "the external contact's display name, or empty"},
+    "forward": _EVERYWHERE | _INSIDE | _CONTACT,
+    "inquiry": _EVERYWHERE | _INSIDE | _CONTACT,
+    "reminder": _EVERYWHERE | _INSIDE | _CONTACT | {"asked_on": "the day the contact was asked, such as 2026-01-31"},
+    "agent": _WITHOUT_QUOTE | _INSIDE | _CONTACT | {"contact_address": "the address the answer came from"},
 }
 """For each template the names it may use and what they hold; whoever renders it gives all of them."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,12 +17,17 @@ from reconciler.demo.story import ACTS, UNKNOWN, USERS, Act
 
 Say = Callable[[str], None]
 
+_DISABLED_SECONDS = 4.0
+"""How long an act that was not played is waited for: nothing is going to come, and the story ends with it."""
+
 
 def play(say: Say, *, keep: bool, disabled: str | None, patience: float) -> ExitCode:
     """Play all acts; the first that does not come out right ends the demo with FINDINGS, naming it.
 
     `disabled` names an act that is judged without being played: the demo must notice. `patience` is in seconds.
     """
+    # Ended either way, it takes the running system and the servers with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="reconciler-demo-"))
     example = Example(_original(), folder)
     password = secrets.token_urlsafe(16)
@@ -65,7 +71,9 @@ def _on_stage(stage: Stage, say: Say, *, keep: bool, disabled: str | None) -> Ex
 def _play(stage: Stage, act: Act, number: int, say: Say, *, is_disabled: bool) -> bool:
     say(f"{number:2}. {act.title}")
     try:
-        if not is_disabled:
+        if is_disabled:
+            stage.patience = min(stage.patience, _DISABLED_SECONDS)
+        else:
             act.play(stage)
         seen = act.judge(stage)
     except ReconcilerError as error:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.message import Message
 
-from reconciler.demo.stage import Stage, header_of, text_of
+from reconciler.demo.stage import AGENT, Stage, header_of, text_of
 
 CUSTOMER = {t: f"customer-{t}@customer.example" for t in ("acme", "globex", "initech")}
 SUPPORT = {t: f"support@{t}.example" for t in CUSTOMER}
 EXPERT, AWAY, GONE = "expert@expert.example", "away@expert.example", "gone@expert.example"
+ENGINEER = "engineer@expert.example"
 STRANGER = "stranger@stranger.example"
-MAIN_REPLY, OWN_REPLY = "reply@service.example", "reply@initech.example"
+MAIN_REPLY, OWN_REPLY, SECOND_LEVEL = "reply@service.example", "reply@initech.example", "inquiry@service.example"
 
-USERS = [*CUSTOMER.values(), EXPERT, AWAY, STRANGER]
+USERS = [*CUSTOMER.values(), EXPERT, AWAY, ENGINEER, STRANGER, AGENT]
 UNKNOWN = [GONE]
 
 ANSWER = "Hold the button for ten seconds, then it starts again."
+INSIDE = "The part is on back order until May."
 AUTOMATIC = "I am out of the office until further notice."
 
 
@@ -41,12 +44,11 @@ def _customers_write(stage: Stage) -> None:
 def _cases_are_open(stage: Stage) -> str | None:
     def done() -> bool:
         cases = stage.json("cases")["cases"]
-        return len(cases) == len(CUSTOMER) and not any(map(stage.unseen, SUPPORT.values()))
+        stage.notes |= {case["tenant"]: case["id"] for case in cases}
+        return len(cases) == len(CUSTOMER)
 
-    if not stage.until(done):
+    if not stage.until(lambda: not any(map(stage.unseen, SUPPORT.values()))) or not stage.until(done):
         return None
-    for case in stage.json("cases")["cases"]:
-        stage.notes[case["tenant"]] = case["id"]
     return "three cases, one per tenant; all three mails are marked seen on the server"
 
 
@@ -141,7 +143,11 @@ def _nothing_reached_the_customer(stage: Stage) -> str | None:
         waiting = [r for r in stage.json("referrals")["referrals"] if r["contact"]["address"] == AWAY]
         return any(r["out_of_office_until"] for r in waiting)
 
-    if not stage.until(done) or stage.mails(CUSTOMER["initech"]):
+    if (
+        not stage.until(lambda: not stage.unseen(OWN_REPLY))
+        or not stage.until(done)
+        or stage.mails(CUSTOMER["initech"])
+    ):
         return None
     return "the customer's mailbox is empty; the referral waits on and says: out of office"
 
@@ -155,6 +161,53 @@ def _forward_bounced(stage: Stage) -> str | None:
         return None
     reached = [m for m in stage.mails(CUSTOMER["globex"]) if "looking into it" not in text_of(m)]
     return None if reached else "the customer's mailbox holds nothing new; the referral says: bounced"
+
+
+def _agent_inquires(stage: Stage) -> None:
+    case = stage.notes["globex"]
+    stage.command("inquire", case, "--to", f"Engineer <{ENGINEER}>", "--text", "When can we deliver?")
+    if stage.until(lambda: stage.mail(ENGINEER, "When can we deliver?") is not None):
+        stage.notes[ENGINEER] = stage.mail(ENGINEER, "When can we deliver?")
+
+
+def _agent_reminds(stage: Stage) -> None:
+    (waiting,) = stage.json("referrals", "--kind", "inquiry", "--waiting")["referrals"]
+    stage.command("remind", waiting["id"])
+
+
+def _reminder_arrived(stage: Stage) -> str | None:
+    asked = stage.notes[ENGINEER]["Message-ID"]
+
+    def reminders() -> list[Message]:
+        return [m for m in stage.mails(ENGINEER) if header_of(m, "In-Reply-To") == asked]
+
+    if not stage.until(lambda: len(reminders()) == 1):
+        return None
+    (stage.notes[ENGINEER],) = reminders()
+    subject = header_of(stage.notes[ENGINEER], "Subject")
+    return f"his mailbox holds it in the question's thread, in globex's language: {subject}"
+
+
+def _engineer_was_asked(stage: Stage) -> str | None:
+    asked = stage.notes.get(ENGINEER)
+    if asked is None or SECOND_LEVEL.partition("@")[0] not in header_of(asked, "Reply-To"):
+        return None
+    return f"his mailbox holds it, Reply-To {header_of(asked, 'Reply-To')}"
+
+
+def _engineer_answers(stage: Stage) -> None:
+    address, subject, asked = _answer_to(stage, ENGINEER)
+    stage.write(f"Engineer <{ENGINEER}>", address, subject, INSIDE, f"In-Reply-To: {asked}")
+
+
+def _agent_has_the_answer(stage: Stage) -> str | None:
+    if not stage.until(lambda: stage.mail(AGENT, INSIDE) is not None):
+        return None
+    notes = [e for e in stage.json("case", stage.notes["globex"])["entries"] if e["kind"] == "note"]
+    reached = [m for m in stage.mails(CUSTOMER["globex"]) if INSIDE in text_of(m)]
+    if reached or not any(INSIDE in note["text"] for note in notes):
+        return None
+    return "the agent's mailbox holds it, and the case as a note; the customer's mailbox does not"
 
 
 def _stranger_writes(stage: Stage) -> None:
@@ -183,18 +236,9 @@ def _weight_is_edited(stage: Stage) -> None:
     stage.until(lambda: sum(_steps_since(stage, 0)) >= 8)
     stage.notes["before"] = _steps_since(stage, 0)
     stage.example.edit("acme.yaml", "weight: 5", "weight: 1")
-    stage.until(
-        lambda: (
-            any(e["event"] == "unit.applied" and e["unit"] == "acme" for e in stage.log()[1:]) and _weight(stage) == 1
-        )
-    )
+    stage.until(lambda: any(e["event"] == "unit.applied" and e["unit"] == "acme" for e in stage.log()))
     stage.notes["mark"] = len(stage.log())
     _burst(stage)
-
-
-def _weight(stage: Stage) -> int:
-    settings = stage.json("explain", "account", "acme/support")["settings"]
-    return next(int(s["value"]) for s in settings if s["path"] == "weight")
 
 
 def _weight_counts(stage: Stage) -> str | None:
@@ -257,6 +301,27 @@ ACTS: tuple[Act, ...] = (
         "a bounce is filed on the referral and never relayed",
         _forward("globex", GONE),
         _forward_bounced,
+    ),
+    Act(
+        "inquiry",
+        "an agent asks an engineer about the case of globex",
+        "globex has no second-level reply account, so the main one serves it",
+        _agent_inquires,
+        _engineer_was_asked,
+    ),
+    Act(
+        "reminder",
+        "the engineer is silent, and the agent reminds him",
+        "a reminder follows the question in its thread, with a token of its own",
+        _agent_reminds,
+        _reminder_arrived,
+    ),
+    Act(
+        "engineer-answers",
+        "the engineer answers the reminder",
+        "the answer to an inquiry goes to the agent who asked, never to the customer",
+        _engineer_answers,
+        _agent_has_the_answer,
     ),
     Act(
         "stranger",

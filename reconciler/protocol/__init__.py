@@ -1,1 +1,3 @@
-"""Doors to mail servers (IMAP, SMTP); plug-ins register theirs through the entry point group `reconciler.protocols`."""
+"""Doors to mail servers (IMAP, POP3, Maildir, SMTP); plug-ins register theirs through the entry point group
+`reconciler.protocols`.
+"""

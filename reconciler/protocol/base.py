@@ -6,8 +6,8 @@ It is used by one thread at a time. Doors translate every foreign exception into
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -29,8 +29,34 @@ class Limits:
     final_answer: float = 600.0
 
 
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """What came of an acknowledgement: UIDs of which the server was told for certain, and those it refused.
+
+    A UID in neither was told, but it is certain only once `Session.finish` returns it.
+    """
+
+    done: frozenset[str] = frozenset()
+    refused: frozenset[str] = frozenset()
+
+
 class Session(Protocol):
     """One open, logged-in connection to one mailbox. After any error the caller closes it and opens another."""
+
+    @property
+    def usable(self) -> bool:
+        """False once the session is over; a further step then needs another one."""
+        ...
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """What the server announces, in capitals; empty for a protocol that announces nothing."""
+        ...
+
+    @property
+    def login_delay(self) -> float:
+        """Seconds the server wants between the beginning of this session and that of the next; 0 for no wish."""
+        ...
 
     def list(self, folder: str, known: Collection[str], since: datetime | None) -> Listing:
         """Select `folder` for reading and writing; the mails that are not in `known`, oldest first, with size and date.
@@ -47,15 +73,31 @@ class Session(Protocol):
         """
         ...
 
-    def acknowledge(self, listing: Listing, uids: Sequence[str], how: str, move_to: str | None) -> frozenset[str]:
+    def heads(self, listing: Listing, uids: Sequence[str]) -> Mapping[str, bytes]:
+        """The headers these mails have now, by UID; without those that have vanished or show none. No flag changes.
+
+        Asked only of protocols without UIDVALIDITY, to see whether a UID still means the mail that was stored.
+        """
+        ...
+
+    def acknowledge(self, listing: Listing, uids: Sequence[str], how: str, move_to: str | None) -> Acknowledged:
         """Tell the server these are stored: `seen`, `move`, `delete` or `keep`; by UID, never a plain EXPUNGE.
 
-        Returns the UIDs the server refused (empty: all done). A vanished mail counts as done.
+        A vanished mail counts as done. Telling the same twice in a session does no harm.
+        """
+        ...
+
+    def finish(self) -> frozenset[str]:
+        """End what needs an end before it is certain; called once everything that was fetched is stored.
+
+        Returns the UIDs whose acknowledgement has become certain by it; none where the server's answer is lost. The
+        session may be over then, see `usable`. Only a door with a single folder may leave acknowledgements uncertain.
+        Raises Trouble(ACKNOWLEDGE_REFUSED) if the server refuses.
         """
         ...
 
     def close(self) -> None:
-        """End the session politely if that takes no time; never raises."""
+        """End the session politely if that takes no time and makes nothing certain; never raises."""
         ...
 
     def abort(self) -> None:
@@ -69,9 +111,13 @@ class ProtocolPlugin:
 
     `load` returns the opener `open(settings, secret, limits) -> Session`; the secret is None where none is named,
     so that validating never imports a mail library. `folders`, `after_fetch`, `move_to` and `start` are read from the
-    settings by these very names where the model has them.
+    settings by these very names where the model has them; so are `host` and `username`, or `path`, which name the
+    mailbox. `channels` are further channels that inbound accounts may name. `settings_models` has a model for each key
+    of an account's `settings:` that this plug-in owns.
     """
 
     name: str
     settings: type[BaseModel]
     load: Callable[[], Callable[[Any, Secret | None, Limits], Session]]
+    channels: frozenset[str] = frozenset()
+    settings_models: Mapping[str, type[BaseModel]] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import imaplib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,7 +13,7 @@ from imapclient import IMAPClient
 from reconciler.core.fetch import Fetched, Listed, Listing
 from reconciler.core.health import Condition, Refused, Trouble
 from reconciler.core.secret import Secret
-from reconciler.protocol.base import Limits
+from reconciler.protocol.base import Acknowledged, Limits
 from reconciler.protocol.connection import cut, said
 from reconciler.protocol.imap_answers import (
     asks_to_wait,
@@ -45,6 +45,8 @@ def open_session(settings: ImapSettings, secret: Secret, limits: Limits) -> Imap
 
 class ImapSession:
     """One logged-in IMAP connection; implements `base.Session`."""
+
+    login_delay = 0.0
 
     def __init__(self, client: IMAPClient, settings: ImapSettings, where: str) -> None:
         self._client = client
@@ -86,7 +88,11 @@ class ImapSession:
                 Condition.PROTOCOL_ERROR, f"{self._where} gave no content for UID {numbers} in {listing.folder}"
             )
 
-    def acknowledge(self, listing: Listing, uids: Sequence[str], how: str, move_to: str | None) -> frozenset[str]:
+    def heads(self, listing: Listing, uids: Sequence[str]) -> Mapping[str, bytes]:
+        """None: UIDVALIDITY tells whether a UID still means the same mail."""
+        return {}
+
+    def acknowledge(self, listing: Listing, uids: Sequence[str], how: str, move_to: str | None) -> Acknowledged:
         """See `base.Session.acknowledge`.
 
         Raises Refused(ACKNOWLEDGE_REFUSED) if the server lacks what `how` needs, before anything is changed, and
@@ -94,14 +100,28 @@ class ImapSession:
         """
         action = ImapAfterFetch(how)
         if action is ImapAfterFetch.KEEP or not uids:
-            return frozenset()
+            return Acknowledged(done=frozenset(uids))
         refused: set[str] = set()
         with self._doing(f"acknowledge ({action.value}) in {listing.folder}"):
             self._demand_means(action)
             self._open(listing, writable=True)
             for chunk in _in_groups(in_uid_order(uids)):
                 refused.update(self._refused(chunk, action, move_to))
-        return frozenset(refused)
+        return Acknowledged(frozenset(uids) - refused, frozenset(refused))
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """See `base.Session.capabilities`."""
+        return frozenset(one.decode("ascii", "replace").upper() for one in self._client.capabilities())
+
+    @property
+    def usable(self) -> bool:
+        """See `base.Session.usable`."""
+        return not self._failed
+
+    def finish(self) -> frozenset[str]:
+        """Nothing to end: every acknowledgement was answered for certain; the session stays open."""
+        return frozenset()
 
     def close(self) -> None:
         """See `base.Session.close`; waits a second at most."""

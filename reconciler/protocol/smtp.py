@@ -8,6 +8,7 @@ import re
 import smtplib
 import ssl
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import cast
 
 from reconciler.core.errors import ReconcilerError
@@ -25,6 +26,22 @@ _PIECE = 64 * 1024
 _GOODBYE_SECONDS = 1.0
 
 Reply = tuple[int, bytes]
+
+# RFC 4954 section 6 and RFC 3207: log in first, encrypt first. X.7.57 is Exchange's "not authenticated to send".
+_FAULT_CODES = {530: Condition.AUTH_FAILED, 534: Condition.AUTH_FAILED, 535: Condition.AUTH_FAILED}
+_FAULT_CODES |= {538: Condition.TLS_FAILED}
+_FAULT_STATUSES = {"5.7.8": Condition.AUTH_FAILED, "5.7.9": Condition.AUTH_FAILED, "5.7.57": Condition.AUTH_FAILED}
+_FAULT_STATUSES |= {"5.7.11": Condition.TLS_FAILED}
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a submission server offers over this connection; `size` is in bytes, None if it names no limit."""
+
+    tls: bool
+    auth: tuple[str, ...]
+    size: int | None
+    extensions: tuple[str, ...]
 
 
 def open_connection(settings: SmtpSettings, secret: Secret | None, limits: Limits) -> SmtpConnection:
@@ -60,6 +77,26 @@ class SmtpConnection:
         self._where = where
         self.usable = True
         """False once the connection is lost or out of step; open another one then."""
+
+    @property
+    def offer(self) -> Offer:
+        """What the server said of itself."""
+        said_so = self._client.esmtp_features
+        size = said_so.get("size", "").strip()
+        return Offer(
+            tls=isinstance(self._client.sock, ssl.SSLSocket),
+            auth=tuple(sorted(said_so.get("auth", "").upper().split())),
+            size=int(size) if size.isdigit() and int(size) > 0 else None,
+            extensions=tuple(sorted(name.upper() for name in said_so)),
+        )
+
+    def alive(self) -> bool:
+        """Whether the server still answers (NOOP); to be asked of a connection that was idle. Never raises."""
+        try:
+            self.usable = self.usable and self._client.noop()[0] == 250
+        except (OSError, smtplib.SMTPException):
+            self._drop()
+        return self.usable
 
     def deliver(self, mail_from: str, recipient: str, data: bytes) -> Delivery:
         """One transaction. `data` has CRLF line ends and is sent as it is, with dots doubled; `mail_from` may be "".
@@ -142,7 +179,12 @@ class SmtpConnection:
         else:
             with contextlib.suppress(OSError, smtplib.SMTPException):
                 self.usable = self._client.rset()[0] == 250
-        return _delivery(reply, Outcome.PERMANENT if reply[0] // 100 == 5 else Outcome.TEMPORARY)
+        delivery = _delivery(reply, Outcome.PERMANENT if reply[0] // 100 == 5 else Outcome.TEMPORARY)
+        fault = _FAULT_CODES.get(reply[0]) or _FAULT_STATUSES.get(delivery.status or "")
+        if fault is None:
+            return delivery
+        text = f"{self._where} demands a login or TLS; correct the smtp block: {reply[0]} {delivery.text}"
+        return replace(delivery, outcome=Outcome.TEMPORARY, code=None, text=text, fault=fault)
 
     def _send_all_but_the_dot(self, data: bytes) -> None:
         stuffed = data.replace(b"\r\n.", b"\r\n..")

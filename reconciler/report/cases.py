@@ -7,6 +7,7 @@ from typing import Any
 
 from reconciler.core.case import Case, Entry
 from reconciler.core.held import Held
+from reconciler.core.outbox import OutboxRow
 from reconciler.core.referral import Referral
 from reconciler.report.terminal import columns, instant, visible
 
@@ -64,6 +65,8 @@ def referral_json(referral: Referral) -> dict[str, Any]:
         "out_of_office_until": referral.out_of_office_until,
         "late": referral.late,
         "reminders": referral.reminders,
+        "reminded_at": instant(referral.reminded_at),
+        "group": f"R{referral.group_id}" if referral.group_id else None,
         "trouble": referral.trouble,
     }
 
@@ -81,6 +84,45 @@ def held_json(held: Held) -> dict[str, Any]:
         "from": held.sender,
         "subject": held.subject,
     }
+
+
+def outbox_json(row: OutboxRow) -> dict[str, Any]:
+    """A mail of ours; `answer` are the server's last words, `bounced` what a bounce said afterwards."""
+    return {
+        "id": f"O{row.id}",
+        "tenant": row.tenant,
+        "account": row.account,
+        "case": f"C{row.case_id}",
+        "referral": _numbered("R", row.referral_id),
+        "purpose": row.purpose,
+        "to": row.recipient,
+        "message_id": row.message_id,
+        "subject": row.subject,
+        "state": row.state.value,
+        "attempts": row.attempts,
+        "next_at": instant(row.next_at),
+        "possibly_twice": row.possibly_twice,
+        "answer": row.answer,
+        "bounced": row.bounced,
+        "created_at": instant(row.created_at),
+        "sent_at": instant(row.sent_at),
+    }
+
+
+def outbox_text(rows: Sequence[OutboxRow]) -> str:
+    """One line a mail."""
+    lines = [
+        (
+            f"O{r.id}",
+            r.purpose,
+            f"{r.state.value}{', bounced' if r.bounced else ''}{', possibly twice' if r.possibly_twice else ''}",
+            f"C{r.case_id}",
+            visible(r.recipient),
+            visible(r.bounced or r.answer or "-"),
+        )
+        for r in rows
+    ]
+    return _table(lines, "nothing")
 
 
 def cases_text(cases: Sequence[Case]) -> str:
@@ -185,7 +227,7 @@ def _referral_line(referral: Referral) -> str:
 
 
 def _attributes(referral: Referral) -> str:
-    parts = []
+    parts = [f"{referral.reminders} reminder{'s' if referral.reminders > 1 else ''}"] if referral.reminders else []
     if referral.out_of_office_until:
         until = referral.out_of_office_until
         parts.append("out of office" if until == "unknown" else f"out of office until {until}")

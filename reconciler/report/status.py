@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from reconciler.core.status import AccountState, Status, UnitStatus
+from reconciler.core.health import Condition
+from reconciler.core.status import AccountState, SendingHealth, Status, UnitStatus
 from reconciler.report.terminal import as_json, columns, instant, visible
 
 UNKNOWN = "Unknown"
@@ -65,11 +66,24 @@ def _account_json(state: AccountState) -> dict[str, Any]:
         "since": instant(health.since) if health else None,
         "last_success": instant(health.succeeded_at) if health else None,
         "backlog": health.backlog if health else None,
+        "sending": _sending_json(state.sending),
+    }
+
+
+def _sending_json(sending: SendingHealth | None) -> dict[str, Any] | None:
+    if sending is None:
+        return None
+    return {
+        "condition": sending.condition,
+        "reason": sending.reason,
+        "since": instant(sending.since),
+        "last_success": instant(sending.succeeded_at),
     }
 
 
 def _account_row(state: AccountState) -> tuple[str, ...]:
-    applied, health = state.applied, state.health
+    applied, health, sending = state.applied, state.health, state.sending
+    ill = sending is not None and sending.condition is not Condition.OK
     return (
         visible(applied.label),
         str(applied.account.type),
@@ -79,4 +93,6 @@ def _account_row(state: AccountState) -> tuple[str, ...]:
         f"last success {instant(health.succeeded_at) or 'never'}" if health else "",
         f"backlog {health.backlog}" if health else "",
         visible(health.reason) if health else "",
+        f"cannot send: {sending.condition} since {instant(sending.since)}" if sending and ill else "",
+        visible(sending.reason) if sending and ill else "",
     )

@@ -14,6 +14,7 @@ from reconciler.core.registry import Registry
 from reconciler.core.revision import AccountStatus, AppliedState
 from reconciler.core.status import Sync, UnitStatus
 from reconciler.runtime.desired import Reading
+from reconciler.runtime.faults import reach
 from reconciler.store.applied import finish_draining, forget_unit, read_applied, write_sync, write_unit
 from reconciler.store.database import Store
 from reconciler.store.lease import Lease
@@ -88,6 +89,7 @@ class _Pass:
                 author=self.author,
                 now=self.now,
             )
+        reach("applied", plan.tenant)
         if wanted is None:
             return UnitOutcome(plan.tenant, revision, plan.base, Result.RETIRED, plan.digest)
         return UnitOutcome(plan.tenant, revision, wanted.digest, Result.APPLIED, plan.digest)

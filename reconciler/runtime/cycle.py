@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from reconciler.core.fetch import StepLine
-from reconciler.core.health import Condition
+from reconciler.core.health import Condition, Trouble
+from reconciler.core.heartbeat import Loop
 from reconciler.core.schedule import StepEnd, Turn, after_step, due, next_opening
 from reconciler.protocol.base import Limits, Session
 from reconciler.runtime.fleet import FetchAccount
-from reconciler.runtime.step import Cursor, Step, StepReport, Tools, failed
+from reconciler.runtime.observer import UNOBSERVED, Observer
+from reconciler.runtime.step import Cursor, Step, StepReport, Tools, failed, finish
 from reconciler.store.health import write_health
 
 HEALTH_EVERY = timedelta(seconds=10)
@@ -24,11 +27,15 @@ HEALTH_EVERY = timedelta(seconds=10)
 
 @dataclass(slots=True)
 class _Line:
-    """An account's open session and what is remembered with it; used by one step at a time."""
+    """An account's open session and what is remembered with it; used by one step at a time.
+
+    `next_login`: the instant (monotonic seconds) before which the server wants no further login.
+    """
 
     session: Session | None = None
     connection: tuple[object, ...] = ()
     cursor: Cursor = field(default_factory=Cursor)
+    next_login: float = 0.0
 
 
 @dataclass(slots=True)
@@ -45,11 +52,12 @@ class _Running:
 class Engine:
     """Runs cycles until it is stopped. All its methods but `set_accounts`, `wake` and `stop` belong to one thread."""
 
-    def __init__(self, tools: Tools, on_step: Callable[[StepLine], None]) -> None:
-        self._tools, self._on_step = tools, on_step
+    def __init__(self, tools: Tools, on_step: Callable[[StepLine], None], observer: Observer = UNOBSERVED) -> None:
+        self._tools, self._on_step, self._observer = tools, on_step, observer
         self._accounts: dict[int, FetchAccount] = {}
         self._next_accounts: Mapping[int, FetchAccount] | None = None
         self._lines: dict[int, _Line] = {}
+        self._ending: list[threading.Thread] = []
         self._turns: dict[int, Turn] = {}
         self._running: dict[int, _Running] = {}
         self._reports: queue.SimpleQueue[StepReport | None] = queue.SimpleQueue()
@@ -85,15 +93,31 @@ class Engine:
         self._finish()
 
     def drain(self) -> None:
-        """Cycles over the accounts with a backlog until there is none. Failed and late accounts are left alone."""
+        """Cycles over the accounts with a backlog until there is none; failed accounts are left alone.
+
+        A late account is waited for at the end, but for less than the time its server has for an answer.
+        """
         self._swap_accounts()
-        keys = list(self._accounts)
-        while keys and not self._stopping.is_set():
-            self._run_cycle(keys)
-            keys = [
-                k for k in keys if k not in self._running and self._turns[k].backlog and not self._turns[k].failures
-            ]
+        todo = set(self._accounts)
+        while todo and not self._stopping.is_set():
+            ready = [key for key in self._accounts if key in todo and key not in self._running]
+            if ready:
+                self._run_cycle(ready)
+            elif not self._a_late_one_ends():
+                break
+            todo = {k for k in todo if k in self._running or (self._turns[k].backlog and not self._turns[k].failures)}
         self._finish()
+
+    def _a_late_one_ends(self) -> bool:
+        settings = self._tools.settings
+        patience = min(settings.connect_seconds, settings.command_seconds, settings.step_seconds) / 4
+        running = len(self._running)
+        while len(self._running) == running:
+            left = max(r.started for r in self._running.values()) + patience - time.monotonic()
+            if left <= 0:
+                return False
+            self._wait(min(left, 0.2))
+        return True
 
     def _swap_accounts(self) -> None:
         if self._next_accounts is None:
@@ -138,25 +162,49 @@ class Engine:
 
     def _step(self, account: FetchAccount, line: _Line) -> None:
         """In the step's own thread: everything that can block on this account's server."""
+        report = self._worked(account, line)
+        if report.connection_lost or (line.session is not None and not line.session.usable):
+            _close(line)
+        if line.session is None and (rest := line.next_login - time.monotonic()) > 0:
+            report = replace(report, wait=max(report.wait or 0.0, rest))
+        self._reports.put(report)
+
+    def _worked(self, account: FetchAccount, line: _Line) -> StepReport:
         try:
             session = self._session(account, line)
             report = Step(account, session, line.cursor, self._tools).run()
         except Exception as error:
-            report = failed(account.key, error)
-        if report.connection_lost:
-            _close(line)
-        self._reports.put(report)
+            return failed(account.key, error)
+        if report.backlog:
+            return report
+        try:
+            finish(account.key, session, line.cursor, self._tools)
+        except Exception as error:
+            return replace(failed(account.key, error), taken=report.taken, backlog=report.backlog)
+        return report
 
     def _session(self, account: FetchAccount, line: _Line) -> Session:
-        if line.session is not None and line.connection == account.connection:
+        if line.session is not None and line.session.usable and line.connection == account.connection:
             return line.session
-        _close(line)
+        self._end_line(account.key, line)
+        if (rest := line.next_login - time.monotonic()) > 0:
+            reason = f"{account.label}: its server wants a pause between logins; the next is in {rest:.0f} s"
+            raise Trouble(Condition.THROTTLED, reason, retry_after=rest)
         line.session = open_session(self._tools, account)
         line.connection = account.connection
+        line.next_login = time.monotonic() + line.session.login_delay
         return line.session
+
+    def _end_line(self, key: int, line: _Line) -> None:
+        """Close a session on purpose: what it was told is made certain. A failure only means that it is told again."""
+        if line.session is not None:
+            with contextlib.suppress(Exception):
+                finish(key, line.session, line.cursor, self._tools)
+        _close(line)
 
     def _wait(self, seconds: float | None) -> None:
         """Take the reports that are there, waiting at most so long for the first; then see who is late."""
+        self._observer.beat(Loop.FETCH)
         try:
             report = self._reports.get(timeout=seconds)
             while True:
@@ -244,6 +292,10 @@ class Engine:
             self._report_unfinished(key, running)
         for key in list(self._lines):
             self._drop_line(key)
+        patience = time.monotonic() + self._tools.settings.command_seconds
+        for thread in self._ending:
+            thread.join(max(0.0, patience - time.monotonic()))
+        self._ending.clear()
 
     def _report_unfinished(self, key: int, running: _Running) -> None:
         line = self._lines.get(key)
@@ -253,9 +305,14 @@ class Engine:
         self._end(StepReport(key, 0, None, Condition.LATE, reason, connection_lost=True))
 
     def _drop_line(self, key: int) -> None:
+        """Close the account's session, in a thread of its own, for its server may take long to answer."""
         line = self._lines.pop(key, None)
-        if line is not None:
-            _close(line)
+        if line is None or line.session is None:
+            return
+        thread = threading.Thread(target=self._end_line, args=(key, line), name=f"close {key}", daemon=True)
+        self._ending = [one for one in self._ending if one.is_alive()]
+        self._ending.append(thread)
+        thread.start()
 
 
 def open_session(tools: Tools, account: FetchAccount) -> Session:

@@ -38,7 +38,12 @@ class Reading:
 def read_desired(root: Path, registry: Registry, applied: AppliedState = NOTHING_APPLIED) -> Reading:
     """Read and judge the folder. Raises Unavailable if it is missing or cannot be listed."""
     with _collector_paused():
-        loaded = load(root)
+        return judge(root, load(root), registry, applied)
+
+
+def judge(root: Path, loaded: Loaded, registry: Registry, applied: AppliedState = NOTHING_APPLIED) -> Reading:
+    """Judge what was loaded from the folder."""
+    with _collector_paused():
         findings = list(loaded.findings)
         drafts = []
         for files in loaded.units.values():

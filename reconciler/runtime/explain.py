@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from reconciler.core.errors import Invalid
+from reconciler.core.outbox import OutboxRow
 from reconciler.report.terminal import instant
 from reconciler.store import outbox
 from reconciler.store.tables import accounts, entries, held, mails, referrals, revisions
@@ -60,11 +61,22 @@ def _received(connection: Connection, mail_id: int) -> dict[str, Any]:
         "tenant": row.tenant,
         "case": _numbered("C", row.case_id),
         "referral": _numbered("R", row.referral_id),
-        "held": {"id": f"H{held_row.id}", "reason": held_row.reason, "detail": held_row.detail} if held_row else None,
+        "held": _held(held_row) if held_row else None,
         "decision": decision or None,
         "outbox": _letters_of(connection, row),
         "account": _account(connection, row.account_key),
         "revision": _revision(connection, revision),
+    }
+
+
+def _held(row: Any) -> dict[str, Any]:
+    """Why it was held, and what a person decided since (null: nobody has)."""
+    return {
+        "id": f"H{row.id}",
+        "reason": row.reason,
+        "detail": row.detail,
+        "resolution": row.resolution,
+        "resolved_by": row.resolved_by,
     }
 
 
@@ -74,7 +86,7 @@ def _letters_of(connection: Connection, row: Any) -> list[str]:
     return [f"O{outbox_id}" for outbox_id in connection.execute(query.order_by(entries.c.id)).scalars()]
 
 
-def _sent(connection: Connection, row: outbox.OutboxRow | None, wanted: str) -> dict[str, Any]:
+def _sent(connection: Connection, row: OutboxRow | None, wanted: str) -> dict[str, Any]:
     if row is None:
         raise Invalid(f"there is no message {wanted}")
     referral = None

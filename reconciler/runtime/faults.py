@@ -18,7 +18,19 @@ from reconciler.core.errors import Invalid, Temporary
 VARIABLE = "RECONCILER_FAULTS"
 
 POINTS = frozenset(
-    {"fetched", "stored", "acknowledged", "deciding", "decided", "committed", "sending", "sent", "applied"}
+    {
+        "fetched",
+        "stored",
+        "acknowledged",
+        "finished",
+        "deciding",
+        "decided",
+        "committed",
+        "sending",
+        "sent",
+        "marked",
+        "applied",
+    }
 )
 
 _ENTRY = re.compile(r"^(?P<point>[a-z]+)(~(?P<text>[^#=]+))?(#(?P<nth>[0-9]+))?=(?P<action>kill|exit|hang|raise)$")

@@ -9,7 +9,9 @@ from contextlib import contextmanager
 import structlog
 
 from reconciler.core.errors import ReconcilerError
+from reconciler.core.heartbeat import Loop
 from reconciler.runtime.clock import utc_now
+from reconciler.runtime.observer import UNOBSERVED, Observer
 from reconciler.store.database import Store
 from reconciler.store.lease import Lease, Right, take
 
@@ -20,14 +22,17 @@ RENEW_SECONDS = 10.0
 
 
 @contextmanager
-def holding(store: Store, right: Right, holder: str, on_lost: Callable[[], None]) -> Iterator[Lease]:
+def holding(
+    store: Store, right: Right, holder: str, on_lost: Callable[[], None], observer: Observer = UNOBSERVED
+) -> Iterator[Lease]:
     """Take the lease and keep it; `on_lost` is called once, from another thread, if it cannot be renewed any more.
 
     Raises Unavailable, naming the holder, while another process has it.
     """
     lease = take(store, right, holder, utc_now())
     ended = threading.Event()
-    thread = threading.Thread(target=_keep, args=(lease, ended, on_lost), name=f"lease {right.value}", daemon=True)
+    keep = (lease, ended, on_lost, observer)
+    thread = threading.Thread(target=_keep, args=keep, name=f"lease {right.value}", daemon=True)
     thread.start()
     try:
         yield lease
@@ -37,9 +42,11 @@ def holding(store: Store, right: Right, holder: str, on_lost: Callable[[], None]
         lease.release()
 
 
-def _keep(lease: Lease, ended: threading.Event, on_lost: Callable[[], None]) -> None:
-    failures = 0
+def _keep(lease: Lease, ended: threading.Event, on_lost: Callable[[], None], observer: Observer) -> None:
+    failures, loop = 0, Loop.LEASE_MAIL if lease.right is Right.MAIL else Loop.LEASE_APPLY
+    observer.beat(loop)
     while not ended.wait(RENEW_SECONDS):
+        observer.beat(loop)
         try:
             lease.renew(utc_now())
             failures = 0
@@ -47,5 +54,7 @@ def _keep(lease: Lease, ended: threading.Event, on_lost: Callable[[], None]) -> 
             failures += 1
             log.error("lease.not_renewed", right=lease.right.value, reason=str(error))
             if failures == 2:
+                observer.ended(loop)
                 on_lost()
                 return
+    observer.ended(loop)

@@ -7,9 +7,11 @@ from collections.abc import Callable
 
 import structlog
 
-from reconciler.core.errors import ReconcilerError
-from reconciler.core.routing import HoldReason
+from reconciler.core.decision import HoldReason
+from reconciler.core.errors import ReconcilerError, Unavailable
+from reconciler.core.heartbeat import Loop
 from reconciler.runtime.faults import reach
+from reconciler.runtime.observer import UNOBSERVED, Observer
 from reconciler.runtime.router_process import Failure, Lost, RouterProcess
 from reconciler.runtime.step import Clock
 from reconciler.runtime.writer import Writer
@@ -30,10 +32,18 @@ class Intake:
     """Routes what waits in the ledger, one mail at a time in the router process."""
 
     def __init__(
-        self, store: Store, writer: Writer, router: RouterProcess, *, boot: str, seconds: float, clock: Clock
+        self,
+        store: Store,
+        writer: Writer,
+        router: RouterProcess,
+        *,
+        boot: str,
+        seconds: float,
+        clock: Clock,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         self._store, self._writer, self._router = store, writer, router
-        self._boot, self._seconds, self._clock = boot, seconds, clock
+        self._boot, self._seconds, self._clock, self._observer = boot, seconds, clock, observer
         writer.run(lambda c: ledger.forgive_interrupted(c, boot))
 
     def drain(self, stop: Callable[[], bool] = lambda: False) -> int:
@@ -53,6 +63,7 @@ class Intake:
     def run(self, stop: threading.Event, wake: threading.Event) -> None:
         """Route until stopped; `wake` says that mails may have come, and once a second it is looked at anyway."""
         while not stop.is_set():
+            self._observer.beat(Loop.ROUTE)
             wake.clear()
             try:
                 self.drain(stop.is_set)
@@ -62,6 +73,9 @@ class Intake:
 
     def _route(self, mail_id: int) -> int:
         """One attempt, counted before it is made. 1 if the mail does not wait any more."""
+        self._observer.beat(Loop.ROUTE)
+        # Starting takes long; if the program ends meanwhile, that is not this mail's doing.
+        self._router.start()
         attempts, interrupted = self._writer.run(lambda c: ledger.count_attempt(c, mail_id, self._boot))
         if interrupted >= MOST_INTERRUPTIONS:
             return self._hold(mail_id, f"the program ended {interrupted} times while it read this mail")
@@ -69,6 +83,10 @@ class Intake:
             answer = self._router.route(mail_id, self._seconds)
         except Lost as lost:
             return self._failed(mail_id, attempts, str(lost))
+        except Unavailable:
+            # Nothing can be routed now: that is no failure of the mail.
+            self._writer.run(lambda c: ledger.forgive_attempt(c, mail_id))
+            raise
         match answer:
             case None:
                 return 0
@@ -91,6 +109,7 @@ class Intake:
             self._writer.run(lambda c: ledger.forgive_attempt(c, filing.mail_id))
             return 0
         decision = filing.decision
+        self._observer.routed(decision.action.value, filing.summary.kind.value)
         log.info(
             "mail.routed",
             mail=f"M{filing.mail_id}",

@@ -1,4 +1,4 @@
-"""Writes the mails that go out (forward, reply, relay): text, sender, thread, token; sends and stores nothing."""
+"""Writes the mails that go out: text, sender, thread and token; sends and stores nothing."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from reconciler.core.errors import Invalid, NotSetUp, Unsafe
 from reconciler.core.message import Address, Attachment
 from reconciler.core.outgoing import OutgoingMail, build
 from reconciler.core.quoting import quote
+from reconciler.core.referral import Referral
 from reconciler.core.revision import AppliedAccount, AppliedState
 from reconciler.core.sender import Sending, customer_sending, referral_sending
 from reconciler.core.serving import serving
@@ -54,7 +55,8 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """Why and when a mail is written. `token_id` is 63 random bits, `hop` how many mails preceded it by themselves."""
+    """Why and when a mail is written. `thread` are the Message-IDs it follows, oldest first; `token_id` is 63 random
+    bits, `hop` how many mails preceded it by themselves."""
 
     case: Case
     thread: Sequence[str]
@@ -68,34 +70,87 @@ def bare_subject(subject: str) -> str:
     return _REPLY_MARK.sub("", subject).strip()
 
 
-def forward_letter(
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What an external is asked: by a forward, an inquiry or a reminder. `request` is the customer's own text."""
+
+    purpose: Purpose
+    contact: Address
+    referral_id: int
+    system: AppliedAccount
+    expires_at: datetime
+    agent: str
+    text: str
+    request: str
+    asked_on: str = ""
+    attachments: tuple[Attachment, ...] = ()
+
+
+def question_letter(desk: Desk, occasion: Occasion, template: str, question: Question) -> Letter:
+    """The mail that asks an external contact; its answer comes back to the system account.
+
+    `template` is forward, inquiry or reminder. Raises Invalid if the account cannot send, NotSetUp without a key,
+    Unsafe if the contact's address has become one of ours.
+    """
+    case, contact, system = occasion.case, question.contact, question.system
+    if contact.key in desk.own_addresses():
+        raise Unsafe(f"the contact's address {contact.address} is one of our own accounts'; nothing is sent there")
+    record = TokenRecord(
+        occasion.token_id,
+        case.tenant,
+        question.purpose,
+        case.id,
+        question.referral_id,
+        contact.address,
+        question.expires_at,
+    )
+    sending = referral_sending(system, _lookup(desk, system.unit), address_token(desk.key(), record))
+    if sending is None:
+        raise Invalid(f"{system.label} has neither smtp nor send_from, so it cannot send the {template}")
+    values = _values(desk, case, question.text) | {
+        "agent": question.agent,
+        "contact_name": contact.name,
+        "quoted": quote(question.request) if question.request else "",
+    }
+    if template == "reminder":
+        values["asked_on"] = question.asked_on
+    return _letter(desk, occasion, template, record, sending, contact, values, question.attachments)
+
+
+def agent_letter(
     desk: Desk,
     occasion: Occasion,
+    referral: Referral,
     *,
-    contact: Address,
-    referral_id: int,
-    system: AppliedAccount,
-    expires_at: datetime,
-    agent: str,
+    sender: Address | None,
     text: str,
-    request: str,
     attachments: tuple[Attachment, ...],
 ) -> Letter:
-    """The mail that asks an external contact; its answer comes back to the system account. Raises Invalid, NotSetUp."""
-    case = occasion.case
+    """The mail that brings an inquiry's answer to the agent who asked. Raises Invalid, NotSetUp, Unsafe."""
+    agent = Address("", referral.agent)
+    if agent.key in desk.own_addresses():
+        raise Unsafe(f"the agent's address {agent.address} is one of our own accounts'; nothing is sent there")
+    system = desk.account(referral.account_key)
+    sending = None
     record = TokenRecord(
-        occasion.token_id, case.tenant, Purpose.FORWARD, case.id, referral_id, contact.address, expires_at
+        occasion.token_id,
+        referral.tenant,
+        Purpose.INQUIRY,
+        referral.case_id,
+        referral.id,
+        agent.address,
+        referral.expires_at,
     )
-    token = address_token(desk.key(), record)
-    sending = referral_sending(system, _lookup(desk, system.unit), token)
+    if system is not None:
+        sending = referral_sending(system, _lookup(desk, system.unit), address_token(desk.key(), record))
     if sending is None:
-        raise Invalid(f"{system.label} has neither smtp nor send_from, so it cannot send the forward")
-    values = _values(desk, case, text) | {
-        "agent": agent,
-        "contact_name": contact.name,
-        "quoted": quote(request),
+        raise Invalid(f"{referral.account} cannot send, so the agent cannot be told; add smtp or send_from")
+    values = _values(desk, occasion.case, text) | {
+        "agent": referral.agent,
+        "contact_name": sender.name if sender else referral.contact_name,
+        "contact_address": sender.address if sender else referral.contact_address,
     }
-    return _letter(desk, occasion, "forward", record, sending, contact, values, attachments, threaded=False)
+    return _letter(desk, occasion, "agent", record, sending, agent, values, attachments)
 
 
 def customer_letter(
@@ -132,7 +187,7 @@ def customer_letter(
     values = _values(desk, case, text) | {"quoted": ""}
     if template == "reply":
         values["agent"] = agent
-    return _letter(desk, occasion, template, record, sending, customer, values, attachments, threaded=True)
+    return _letter(desk, occasion, template, record, sending, customer, values, attachments)
 
 
 def _letter(
@@ -144,8 +199,6 @@ def _letter(
     to: Address,
     values: Mapping[str, object],
     attachments: tuple[Attachment, ...],
-    *,
-    threaded: bool,
 ) -> Letter:
     case = occasion.case
     rendered = render(_template(desk, case.tenant, template), values)
@@ -158,8 +211,8 @@ def _letter(
         subject=rendered.subject,
         date=occasion.now,
         message_id=message_id,
-        in_reply_to=occasion.thread[-1] if threaded and occasion.thread else None,
-        references=tuple(occasion.thread) if threaded else (),
+        in_reply_to=occasion.thread[-1] if occasion.thread else None,
+        references=tuple(occasion.thread),
         text=rendered.text,
         attachments=attachments,
         auto_submitted=None,
@@ -211,11 +264,15 @@ class _Lookup:
 
 
 def _template(desk: Desk, tenant: str, name: str) -> TemplateSource:
+    """The tenant's own text, or the shipped one in the tenant's language."""
     document: TenantDocument | None = desk.state.tenant_document(tenant)
     own = next((t for key, t in document.templates.items() if key == name), None) if document else None
-    return TemplateSource(own.subject, own.text) if own else _shipped(name)
+    if own is not None:
+        return TemplateSource(own.subject, own.text)
+    return shipped_template(document.language if document else "en", name)
 
 
 @cache
-def _shipped(name: str) -> TemplateSource:
-    return parse_template((files("reconciler") / "templates" / "en" / f"{name}.txt").read_text("utf-8"))
+def shipped_template(language: str, name: str) -> TemplateSource:
+    """The text that comes with the program."""
+    return parse_template((files("reconciler") / "templates" / language / f"{name}.txt").read_text("utf-8"))

@@ -16,6 +16,7 @@ from reconciler.core.outcome import ApplyResult, Result
 from reconciler.core.registry import Registry
 from reconciler.runtime.apply import reconcile_once
 from reconciler.runtime.desired import Reading, read_desired
+from reconciler.runtime.observer import UNOBSERVED, Observer
 from reconciler.runtime.step import Clock
 from reconciler.source.files import fingerprint
 from reconciler.source.watch import Watcher
@@ -42,8 +43,10 @@ class Source:
 class ReconcileLoop:
     """Looks, applies and reports; level-triggered: every look compares the whole folder with what runs."""
 
-    def __init__(self, source: Source, watcher: Watcher, on_applied: Callable[[], None]) -> None:
-        self._source, self._watcher, self._on_applied = source, watcher, on_applied
+    def __init__(
+        self, source: Source, watcher: Watcher, on_applied: Callable[[], None], observer: Observer = UNOBSERVED
+    ) -> None:
+        self._source, self._watcher, self._on_applied, self._observer = source, watcher, on_applied, observer
         self._seen: str | None = None
 
     def run(self, stop: threading.Event) -> None:
@@ -53,14 +56,17 @@ class ReconcileLoop:
 
     def look(self) -> None:
         """One look. Trouble is logged and what runs goes on; the next look is never far."""
+        outcome = "failed"
         try:
             self._look()
+            outcome = "ok"
         except Unavailable as error:
-            self._seen = None
+            self._seen, outcome = None, "unavailable"
             log.warning("source.unavailable", reason=str(error))
         except ReconcilerError as error:
             self._seen = None
             log.error("reconcile.failed", reason=str(error))
+        self._observer.looked(outcome)
 
     def _look(self) -> None:
         source = self._source
@@ -104,6 +110,9 @@ class ReconcileLoop:
             self._on_applied()
 
     def _report(self, result: ApplyResult) -> None:
+        # First the engine, then the log: what is logged as applied holds for the next step.
+        if any(o.result in (Result.APPLIED, Result.RETIRED) for o in result.tenants):
+            self._on_applied()
         for outcome in result.tenants:
             if outcome.result is not Result.UNCHANGED:
                 log.info(
@@ -111,10 +120,9 @@ class ReconcileLoop:
                     unit=outcome.tenant,
                     revision=outcome.revision,
                     digest=outcome.digest,
+                    plan=outcome.plan,
                     reason=outcome.reason or None,
                 )
-        if any(o.result in (Result.APPLIED, Result.RETIRED) for o in result.tenants):
-            self._on_applied()
 
 
 def _settling(root: Path, reading: Reading, now: datetime, settle: timedelta) -> frozenset[str]:

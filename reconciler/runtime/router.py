@@ -4,36 +4,46 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
 from reconciler.core.account import AccountType, AnswerFrom, FurtherAnswers
-from reconciler.core.case import Case
-from reconciler.core.correlation import Correlation, correlate
-from reconciler.core.errors import Invalid, Unsafe
+from reconciler.core.correlation import Correlation, Outcome, correlate
+from reconciler.core.decision import Action, Context, Decision, ReferralView
+from reconciler.core.errors import Invalid
 from reconciler.core.kind import Classification, classify
 from reconciler.core.message import Address, Message, parse
 from reconciler.core.quoting import without_quotes
 from reconciler.core.registry import Registry
-from reconciler.core.relay import RelayRefusal, prepare
+from reconciler.core.restore import arrival, predates
 from reconciler.core.revision import AppliedState
-from reconciler.core.routing import Action, Context, Decision, HoldReason, ReferralView, decide
+from reconciler.core.routing import decide
 from reconciler.core.token import find_tokens
+from reconciler.runtime.answers import answer_letter
 from reconciler.runtime.faults import reach
-from reconciler.runtime.letters import Desk, Occasion, customer_letter
-from reconciler.runtime.tokens import new_token_id, read_keys
+from reconciler.runtime.letters import Desk
+from reconciler.runtime.tokens import read_keys
 from reconciler.source.secret import SecretStore
-from reconciler.store import cases, outbox
+from reconciler.store import cases, outbox, probes
 from reconciler.store.applied import newest_revision, read_applied
+from reconciler.store.backup import restored_at
 from reconciler.store.database import Store, instance
-from reconciler.store.filing import Filing, Letter, Summary
+from reconciler.store.filing import Filing, Summary
 from reconciler.store.ledger import MailState, StoredMail, read_mail
 
 MOST_TEXT = 200_000
 """Characters of a mail's text that stand on the case; the whole mail is kept raw."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A person's word for a held mail: it may go on, and where it belongs if nothing in it says so."""
+
+    case_id: int | None = None
+    referral_id: int | None = None
 
 
 class Router:
@@ -53,45 +63,81 @@ class Router:
             desk = Desk(self._applied(connection), read_keys(self._secrets), instance(connection))
             return self._decided(connection, desk, mail)
 
+    def release(self, mail_id: int, release: Release) -> Filing:
+        """Decide a held mail anew, against the state as it is now, with a person answering for it. Raises Invalid."""
+        with self._store.read() as connection:
+            mail = read_mail(connection, mail_id)
+            if mail is None or mail.state is not MailState.HELD:
+                raise Invalid(f"M{mail_id} is not held any more")
+            desk = Desk(self._applied(connection), read_keys(self._secrets), instance(connection))
+            return self._decided(connection, desk, mail, release)
+
     def _applied(self, connection: Connection) -> AppliedState:
         newest = newest_revision(connection)
         if self._state is None or self._state[0] != newest:
             self._state = (newest, read_applied(connection, self._registry))
         return self._state[1]
 
-    def _decided(self, connection: Connection, desk: Desk, mail: StoredMail) -> Filing:
+    def _decided(self, connection: Connection, desk: Desk, mail: StoredMail, release: Release | None = None) -> Filing:
         now = self._clock()
         message = parse(mail.raw)
         classification = classify(message)
-        account = desk.account(mail.account_key)
         tenant = None if mail.unit == "main" else mail.unit
         correlation = _correlate(connection, desk, message, classification, tenant, now)
+        if release is not None:
+            correlation = _named(connection, correlation, release, tenant or correlation.tenant)
         case = cases.read_case(connection, correlation.case_id) if correlation.case_id is not None else None
         context = Context(
             tenant=tenant,
-            account_id=account.account.id if account else "",
-            account_type=account.account.type if account else AccountType.INBOUND,
+            account_id=mail.account_id,
+            account_type=AccountType(mail.account_type),
             is_own=lambda address: Address("", address).key in desk.own_addresses(),
             case_state=case.state if case else None,
             referral=_referral_view(connection, correlation),
             is_echo=_is_echo(connection, message),
+            is_copy=_is_copy(connection, correlation, mail, message),
+            is_released=release is not None,
+            is_probe=_is_probe(connection, message, classification),
+            predates_restore=predates(arrival(mail.internal_date, message.head), restored_at(connection)),
             **_tenant_settings(desk, tenant or correlation.tenant),
         )
         decision = decide(message, len(mail.raw), classification, correlation, context)
         letter, notes = None, _notes(decision, classification)
-        if decision.action is Action.RELAY and case is not None:
-            decision, letter, notes = _relay(connection, desk, decision, message, correlation, case, now)
+        if decision.action in (Action.RELAY, Action.TO_AGENT):
+            hop = (correlation.hop or 0) + 1
+            decision, letter, notes = answer_letter(connection, desk, decision, message, hop, now)
         return Filing(
             mail_id=mail.id,
             account_key=mail.account_key,
-            account=account.label if account else f"account {mail.account_key}",
+            account=f"{mail.unit}/{mail.account_id}",
             decision=decision,
             seen_case_state=case.state if case else None,
             summary=_summary(mail, message, classification, decision),
             explanation=_explanation(decision, classification, correlation, desk, tenant),
             letter=letter,
             notes=notes,
+            was_held=release is not None,
+            bounced_message_id=classification.bounce.original_message_id if classification.bounce else None,
         )
+
+
+def _named(connection: Connection, found: Correlation, release: Release, tenant: str | None) -> Correlation:
+    """What a person says outweighs what the mail says, inside the tenant the mail belongs to."""
+    case_id = release.case_id
+    if release.referral_id is not None:
+        referral = cases.read_referral(connection, release.referral_id)
+        case_id = referral.case_id if referral is not None else None
+    if case_id is None:
+        if release.referral_id is not None:
+            raise Invalid(f"there is no referral R{release.referral_id}")
+        return found
+    case = cases.read_case(connection, case_id)
+    if case is None or (tenant is not None and case.tenant != tenant):
+        raise Invalid(f"there is no case C{case_id} of {tenant or 'any tenant'}")
+    said = (*found.evidence, f"a person named case C{case_id}")
+    return Correlation(
+        Outcome.MATCH, case.tenant, case_id, release.referral_id, None, None, False, None, found.hop, said
+    )
 
 
 def _correlate(
@@ -117,13 +163,28 @@ def _referral_view(connection: Connection, correlation: Correlation) -> Referral
     if referral is None:
         return None
     contact = Address(referral.contact_name, referral.contact_address)
-    return ReferralView(referral.id, referral.state, contact, AnswerFrom(referral.answer_from))
+    target = Address(referral.target_name, referral.target_address)
+    rule = AnswerFrom(referral.answer_from)
+    return ReferralView(referral.id, referral.kind, referral.state, contact, target, rule)
 
 
 def _is_echo(connection: Connection, message: Message) -> bool:
     """Whether this is a mail we sent ourselves, come back to an account of ours."""
     own_id = message.head.message_id
     return own_id is not None and outbox.find_message_id(connection, own_id) is not None
+
+
+def _is_probe(connection: Connection, message: Message, classification: Classification) -> bool:
+    """Whether this is a test mail that `reconciler probe` sent, or says that one did not arrive."""
+    original = classification.bounce.original_message_id if classification.bounce else None
+    return probes.is_known(connection, [i for i in (message.head.message_id, original) if i])
+
+
+def _is_copy(connection: Connection, correlation: Correlation, mail: StoredMail, message: Message) -> bool:
+    """Whether this very mail came in before, through this account or another, and was relayed."""
+    if correlation.referral_id is None:
+        return False
+    return cases.has_effect(connection, correlation.referral_id, fingerprint(mail.raw, message))
 
 
 def _tenant_settings(desk: Desk, tenant: str | None) -> dict[str, Any]:
@@ -137,37 +198,6 @@ def _tenant_settings(desk: Desk, tenant: str | None) -> dict[str, Any]:
     }
 
 
-def _relay(
-    connection: Connection,
-    desk: Desk,
-    decision: Decision,
-    message: Message,
-    correlation: Correlation,
-    case: Case,
-    now: datetime,
-) -> tuple[Decision, Letter | None, tuple[str, ...]]:
-    """The letter to the customer, or the decision to hold the answer for a person after all."""
-    referral = cases.read_referral(connection, decision.referral_id) if decision.referral_id is not None else None
-    assert referral is not None
-    contact = Address(referral.contact_name, referral.contact_address)
-    content = prepare(message, contact, sorted({*desk.own_addresses(), referral.agent}))
-    if isinstance(content, RelayRefusal):
-        reason = HoldReason(content.reason.value)
-        return replace(decision, action=Action.HOLD, reason=reason, event=None), None, ()
-    # The target was frozen when the contact was asked, whatever has happened to the case since.
-    frozen = replace(case, customer_name=referral.target_name, customer_address=referral.target_address)
-    thread = cases.thread_ids(connection, case.id)
-    occasion = Occasion(frozen, thread, new_token_id(), (correlation.hop or 0) + 1, now)
-    try:
-        letter = customer_letter(
-            desk, occasion, "relay", text=content.text, agent=referral.agent, attachments=content.attachments
-        )
-    except (Invalid, Unsafe) as error:
-        held = replace(decision, action=Action.HOLD, reason=HoldReason.CANNOT_SEND, detail=str(error), event=None)
-        return held, None, ()
-    return decision, letter, content.omitted
-
-
 def _notes(decision: Decision, classification: Classification) -> tuple[str, ...]:
     if not decision.delivery_failed or classification.bounce is None:
         return ()
@@ -177,7 +207,7 @@ def _notes(decision: Decision, classification: Classification) -> tuple[str, ...
 
 def _summary(mail: StoredMail, message: Message, classification: Classification, decision: Decision) -> Summary:
     head, text = message.head, message.body.text
-    if decision.action in (Action.CONTINUE_CASE, Action.RELAY):
+    if decision.action in (Action.CONTINUE_CASE, Action.RELAY, Action.TO_AGENT):
         text = without_quotes(text) or text
     return Summary(
         message_id=head.message_id,

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
-from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 
-from pydantic import BaseModel
-
+from reconciler.core.errors import Unavailable
 from reconciler.core.registry import Registry
 from reconciler.runtime.clock import utc_now
 from reconciler.runtime.router import Router
@@ -19,19 +18,29 @@ from reconciler.source.secret import SecretStore
 from reconciler.store.database import open_store
 from reconciler.store.filing import Filing
 
+_START_SECONDS = 60.0
+_READY = "ready"
+
 
 @dataclass(frozen=True, slots=True)
 class RouterConfig:
-    """What a router process is started with; picklable, so no registry and no secret."""
+    """What a router process is started with; picklable, so no secret."""
 
     state_url: str
-    protocols: Mapping[str, type[BaseModel]]
+    registry: Registry
     secrets_folder: Path | None
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Routing a mail raised: the exception's type and text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """Nothing can be routed now, whatever the mail: the text says why."""
 
     text: str
 
@@ -45,18 +54,19 @@ def _serve(pipe: Pipe, config: RouterConfig) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     store = open_store(config.state_url)
     secrets = SecretStore(config.secrets_folder, os.environ)
-    router = Router(store, Registry(dict(config.protocols)), secrets, utc_now)
-    while True:
-        try:
-            mail_id = pipe.recv()
-        except EOFError:
-            return
-        pipe.send(_answer(router, mail_id))
+    router = Router(store, config.registry, secrets, utc_now)
+    # A pipe that fails says that the program has ended, however it did.
+    with contextlib.suppress(EOFError, OSError):
+        pipe.send(_READY)
+        while True:
+            pipe.send(_answer(router, pipe.recv()))
 
 
-def _answer(router: Router, mail_id: int) -> Filing | Failure | None:
+def _answer(router: Router, mail_id: int) -> Filing | Failure | Paused | None:
     try:
         return router.route(mail_id)
+    except Unavailable as error:
+        return Paused(str(error))
     except Exception as error:
         return Failure(f"{type(error).__name__}: {error}")
 
@@ -69,19 +79,28 @@ class RouterProcess:
         self._process: multiprocessing.process.BaseProcess | None = None
         self._pipe: Pipe | None = None
 
+    def start(self) -> None:
+        """Have the process ready, if it is not. Raises Unavailable if it does not start."""
+        self._started()
+
     def route(self, mail_id: int, seconds: float) -> Filing | Failure | None:
-        """Have the mail decided; None if it does not wait any more. Raises Lost if the process dies or is too slow."""
+        """Have the mail decided; None if it does not wait any more.
+
+        Raises Lost if the process dies or is too slow, Unavailable if it does not start or has no store.
+        """
         pipe = self._started()
         try:
             pipe.send(mail_id)
             if not pipe.poll(seconds):
                 self.close()
                 raise Lost(f"no decision within {seconds:g} s")
-            answer: Filing | Failure | None = pipe.recv()
+            answer: Filing | Failure | Paused | None = pipe.recv()
         except (EOFError, OSError) as error:
             code = self._exit_code()
             self.close()
             raise Lost(f"the router process ended ({code})") from error
+        if isinstance(answer, Paused):
+            raise Unavailable(answer.text)
         return answer
 
     def close(self) -> None:
@@ -101,7 +120,20 @@ class RouterProcess:
             self._process = context.Process(target=_serve, args=(theirs, self._config), name="router", daemon=True)
             self._process.start()
             theirs.close()
+            self._await_start(self._pipe)
         return self._pipe
+
+    def _await_start(self, pipe: Pipe) -> None:
+        """Starting takes its own time, which is not the mail's."""
+        try:
+            if pipe.poll(_START_SECONDS):
+                pipe.recv()
+                return
+            why = f"not ready within {_START_SECONDS:g} s"
+        except (EOFError, OSError):
+            why = self._exit_code()
+        self.close()
+        raise Unavailable(f"the router process did not start ({why})")
 
     def _exit_code(self) -> str:
         if self._process is None:

@@ -25,4 +25,10 @@ class RunSettings(BaseSettings):
     step_bytes: int = Field(64 << 20, ge=1, description="Bytes a step takes at most; its first mail always fits.")
     mail_bytes: int = Field(50 << 20, ge=1, description="A larger mail stays on the server and is reported.")
     route_seconds: float = Field(10.0, gt=0, description="Time to read and decide one mail.")
+    remind_seconds: float = Field(60.0, gt=0, description="How often waiting referrals are looked at.")
     send_seconds: float = Field(1.0, gt=0, description="How often the outbox is looked at.")
+    send_connections: int = Field(
+        16, ge=1, description="Connections to submission servers at a time; late steps have theirs beside them."
+    )
+    send_idle_seconds: float = Field(15.0, ge=0, description="How long such a connection is kept for the next step.")
+    watchdog_seconds: float = Field(600.0, gt=0, description="A loop silent for longer is stuck; the process ends.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,11 +10,12 @@ from typing import Any
 from sqlalchemy import Connection
 
 from reconciler.core.errors import Permanent, ReconcilerError, Unavailable
-from reconciler.core.fetch import Choice, Fetched, Listing, choose, floor_of
+from reconciler.core.fetch import Choice, Fetched, Listing, StartRule, choose, floor_of
 from reconciler.core.health import Condition, Refused, Trouble
 from reconciler.protocol.base import ProtocolPlugin, Session
 from reconciler.runtime.faults import reach
 from reconciler.runtime.fleet import FetchAccount
+from reconciler.runtime.recheck import Recheck, recheck
 from reconciler.runtime.settings import RunSettings
 from reconciler.runtime.writer import Writer
 from reconciler.source.secret import SecretStore
@@ -24,11 +25,12 @@ from reconciler.store.database import Store
 Clock = Callable[[], datetime]
 
 _SLACK = timedelta(days=1)
+_NAMED_AT_MOST = 5
 
 
 @dataclass(frozen=True, slots=True)
 class StepReport:
-    """How a step went. `backlog` None: not known. `wait`: what the server asked for, in seconds."""
+    """How a step went. `backlog` None: not known. `wait`: seconds until the next step that the server asked for."""
 
     account_key: int
     taken: int
@@ -42,11 +44,17 @@ class StepReport:
 
 @dataclass(slots=True)
 class Cursor:
-    """What is remembered of an account's folders between two steps, so that the ledger is read once a connection."""
+    """What is remembered of an account's folders between two steps, so that the ledger is read once a connection.
+
+    `pending` are the UIDs by folder and UIDVALIDITY of which the server was told, certain once the session is finished.
+    """
 
     known: dict[str, set[str]] = field(default_factory=dict)
     states: dict[str, ledger.FolderState] = field(default_factory=dict)
     too_large: set[str] = field(default_factory=set)
+    listed: Listing | None = None
+    checked: Recheck = field(default_factory=Recheck)
+    pending: dict[tuple[str, int], set[str]] = field(default_factory=dict)
     turn: int = 0
 
 
@@ -73,12 +81,12 @@ class Step:
         taken = backlog = 0
         refused: set[str] = set()
         for folder in self._folders():
-            listing = self._list(folder)
+            listing = self._prefetched(folder) or self._list(folder)
             refused |= self._catch_up(listing)
             choice = self._choose(listing, self._account.account.weight - taken)
             if choice.take:
-                refused |= self._take(listing, choice)
-            taken += len(choice.take)
+                stored, not_told = self._take(listing, choice)
+                taken, refused = taken + stored, refused | not_told
             backlog += choice.backlog
         condition, reason = self._condition(refused)
         return StepReport(self._account.key, taken, backlog, condition, reason)
@@ -97,10 +105,24 @@ class Step:
 
     def _folders(self) -> Sequence[str]:
         """All folders, beginning with another one each time, so that a full one does not starve the rest."""
-        folders: Sequence[str] = getattr(self._account.account.block, "folders", ("",))
+        folders = self._folders_read()
         start = self._cursor.turn % len(folders)
         self._cursor.turn += 1
         return [*folders[start:], *folders[:start]]
+
+    def _folders_read(self) -> Sequence[str]:
+        folders: Sequence[str] = getattr(self._account.account.block, "folders", ("",))
+        return folders
+
+    def _prefetched(self, folder: str) -> Listing | None:
+        """The last listing while it still holds something to take: a backlog is listed once, not at every step.
+
+        Only with a single folder, for a listing is good as long as its folder stays selected.
+        """
+        listing = self._cursor.listed
+        if listing is None or listing.folder != folder or len(self._folders_read()) > 1:
+            return None
+        return listing if self._choice(listing, self._account.account.weight, first_contact=False).take else None
 
     def _list(self, folder: str) -> Listing:
         known = self._known(folder)
@@ -114,6 +136,9 @@ class Step:
                 f"{folder or 'the mailbox'}: UIDVALIDITY changed from {state.uidvalidity} to {listing.uidvalidity}; "
                 "nothing is taken until a person has looked",
             )
+        sure = self._cursor.pending.get((folder, listing.uidvalidity), ())
+        self._cursor.checked = recheck(self._session, listing, self._account.key, self._tools.store, sure)
+        self._cursor.listed = listing
         return listing
 
     def _known(self, folder: str) -> set[str]:
@@ -135,12 +160,19 @@ class Step:
         return floor - _SLACK if floor is not None else None
 
     def _floor(self) -> datetime | None:
-        return floor_of(getattr(self._account.account.block, "start", "all"), self._account.floor_at)
+        return floor_of(self._start(), self._account.floor_at)
+
+    def _start(self) -> StartRule:
+        start: StartRule = getattr(self._account.account.block, "start", "all")
+        return start
 
     def _first_contact(self, listing: Listing) -> ledger.FolderState:
         """Write down what the start rule leaves behind, before anything is taken."""
         choice = self._choice(listing, 0, first_contact=True)
-        state = ledger.FolderState(listing.uidvalidity, self._tools.clock(), frozenset(choice.left_behind))
+        left = frozenset(choice.left_behind)
+        if self._start() == "now" and not listing.dated:
+            left |= listing.ambiguous
+        state = ledger.FolderState(listing.uidvalidity, self._tools.clock(), left)
         key, folder = self._account.key, listing.folder
         self._tools.writer.run(lambda c: ledger.save_folder(c, key, folder, state))
         self._cursor.states[folder] = state
@@ -160,13 +192,17 @@ class Step:
             weight=max(weight, 0),
             max_step_bytes=self._tools.settings.step_bytes,
             max_mail_bytes=self._tools.settings.mail_bytes,
-            start=getattr(self._account.account.block, "start", "all"),
+            start=self._start(),
             floor=self._floor(),
             first_contact=first_contact,
+            dated=listing.dated,
         )
 
-    def _take(self, listing: Listing, choice: Choice) -> frozenset[str]:
-        """Fetch, make durable, then tell the server: in this order, whatever happens in between."""
+    def _take(self, listing: Listing, choice: Choice) -> tuple[int, frozenset[str]]:
+        """Fetch, make durable, then tell the server: in this order, whatever happens in between.
+
+        Returns how many mails were stored, and which of them the server refused to be told about.
+        """
         fetched, trouble = _consumed(self._session.fetch(listing, [m.uid for m in choice.take]))
         reach("fetched")
         after_fetch, move_to = self._after_fetch()
@@ -177,7 +213,9 @@ class Step:
         refused = self._acknowledge(listing, uids, after_fetch, move_to)
         if trouble is not None:
             raise trouble
-        return refused
+        # What vanished between listing and fetching is not asked for again.
+        self._cursor.known[listing.folder] |= {m.uid for m in choice.take}
+        return len(fetched), refused
 
     def _after_fetch(self) -> tuple[str, str | None]:
         block = self._account.account.block
@@ -189,8 +227,10 @@ class Step:
             rows = ledger.unacknowledged(connection, self._account.key)
         refused: set[str] = set()
         groups: dict[tuple[str, str | None], list[str]] = {}
+        doubtful = self._cursor.checked.reused | self._cursor.checked.untold
         for row in rows:
-            if row.folder == listing.folder and row.uidvalidity == listing.uidvalidity:
+            here = row.folder == listing.folder and row.uidvalidity == listing.uidvalidity
+            if here and not (listing.present and row.uid in doubtful):
                 groups.setdefault((row.after_fetch, row.move_to), []).append(row.uid)
         for (after_fetch, move_to), uids in groups.items():
             refused |= self._acknowledge(listing, uids, after_fetch, move_to)
@@ -199,17 +239,34 @@ class Step:
     def _acknowledge(self, listing: Listing, uids: Sequence[str], how: str, move_to: str | None) -> frozenset[str]:
         if how == "keep":
             return frozenset()
-        refused = self._session.acknowledge(listing, uids, how, move_to)
+        answer = self._session.acknowledge(listing, uids, how, move_to)
         reach("acknowledged")
-        done = set(uids) - refused
-        key, now = self._account.key, self._tools.clock()
-        folder, uidvalidity = listing.folder, listing.uidvalidity
-        self._tools.writer.run(lambda c: ledger.mark_acknowledged(c, key, folder, uidvalidity, done, now))
-        return refused
+        place = (listing.folder, listing.uidvalidity)
+        _mark(self._account.key, place, answer.done, self._tools)
+        if pending := set(uids) - answer.done - answer.refused:
+            self._cursor.pending.setdefault(place, set()).update(pending)
+        return answer.refused
+
+    def _ambiguous(self) -> frozenset[str]:
+        listing = self._cursor.listed
+        if listing is None:
+            return frozenset()
+        return listing.ambiguous - self._cursor.states[listing.folder].left_behind
 
     def _condition(self, refused: set[str]) -> tuple[Condition, str]:
         if refused:
             return Condition.ACKNOWLEDGE_REFUSED, f"the server refused to mark {len(refused)} stored mails"
+        if reused := self._cursor.checked.reused:
+            return (
+                Condition.RESYNC_NEEDS_DECISION,
+                f"the server names other mails by the ids of mails fetched before: {_named(reused)}; they stay there "
+                "untouched until a person has looked",
+            )
+        if ambiguous := self._ambiguous():
+            return (
+                Condition.PROTOCOL_ERROR,
+                f"the server names several mails by one id: {_named(ambiguous)}; they stay there",
+            )
         if self._cursor.too_large:
             limit = self._tools.settings.mail_bytes
             return (
@@ -217,6 +274,30 @@ class Step:
                 f"{len(self._cursor.too_large)} mails above {limit} bytes stay on the server",
             )
         return Condition.OK, ""
+
+
+def finish(account_key: int, session: Session, cursor: Cursor, tools: Tools) -> None:
+    """Make certain what the session left uncertain, and remember it. Only after everything fetched is stored.
+
+    Raises Trouble if the server refuses; what it does not confirm is told again in a later session.
+    """
+    certain = session.finish()
+    reach("finished")
+    for place, uids in cursor.pending.items():
+        _mark(account_key, place, uids & certain, tools)
+    cursor.pending.clear()
+
+
+def _mark(account_key: int, place: tuple[str, int], uids: Collection[str], tools: Tools) -> None:
+    now = tools.clock()
+    if uids:
+        tools.writer.run(lambda c: ledger.mark_acknowledged(c, account_key, *place, uids, now))
+
+
+def _named(uids: Collection[str]) -> str:
+    """Some UIDs for a text; a server's words may hold anything."""
+    shown = sorted(ascii(uid)[1:-1] for uid in uids)
+    return ", ".join(shown[:_NAMED_AT_MOST]) + (", …" if len(shown) > _NAMED_AT_MOST else "")
 
 
 def failed(account_key: int, error: Exception) -> StepReport:

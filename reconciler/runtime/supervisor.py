@@ -8,21 +8,28 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import structlog
 
+from reconciler.core.errors import ReconcilerError
 from reconciler.core.fetch import StepLine
+from reconciler.core.heartbeat import Loop
 from reconciler.core.outbox import DeliveryLine
 from reconciler.core.registry import Registry
 from reconciler.protocol.base import ProtocolPlugin
 from reconciler.runtime.clock import utc_now
 from reconciler.runtime.cycle import Engine
-from reconciler.runtime.delivery import Postbox, Sender
+from reconciler.runtime.delivery import Sender
 from reconciler.runtime.fleet import read_fleet
+from reconciler.runtime.heartbeat import Watchdog
 from reconciler.runtime.intake import Intake
+from reconciler.runtime.observer import UNOBSERVED, Observer
 from reconciler.runtime.reconcile import ReconcileLoop, Source
+from reconciler.runtime.reminders import Reminding
 from reconciler.runtime.router_process import RouterConfig, RouterProcess
+from reconciler.runtime.sending import Postbox
 from reconciler.runtime.settings import RunSettings
 from reconciler.runtime.step import Tools
 from reconciler.runtime.writer import Writer
@@ -33,6 +40,8 @@ from reconciler.store.database import Store
 from reconciler.store.lease import Lease
 
 log = structlog.get_logger()
+
+_LOOK_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +60,25 @@ class House:
         """What fetch steps work with."""
         return Tools(self.store, writer, self.plugins, self.secrets, self.settings, utc_now)
 
-    def intake(self, writer: Writer, router: RouterProcess, boot: str) -> Intake:
+    def intake(self, writer: Writer, router: RouterProcess, boot: str, observer: Observer = UNOBSERVED) -> Intake:
         """The loop that routes."""
-        return Intake(self.store, writer, router, boot=boot, seconds=self.settings.route_seconds, clock=utc_now)
+        seconds = self.settings.route_seconds
+        return Intake(self.store, writer, router, boot=boot, seconds=seconds, clock=utc_now, observer=observer)
 
     def router(self) -> RouterProcess:
         """The process that reads and decides mails."""
-        return RouterProcess(RouterConfig(self.state_url, dict(self.registry.protocols), self.secrets_folder))
+        return RouterProcess(RouterConfig(self.state_url, self.registry, self.secrets_folder))
 
-    def sender(self, writer: Writer, boot: str, on_sent: Callable[[DeliveryLine], None]) -> Sender:
+    def sender(
+        self,
+        writer: Writer,
+        boot: str,
+        on_sent: Callable[[DeliveryLine], None],
+        observer: Observer = UNOBSERVED,
+    ) -> Sender:
         """The loop that sends."""
         postbox = Postbox(self.store, writer, self.registry, self.secrets, self.settings, utc_now, boot)
-        return Sender(postbox, on_sent)
+        return Sender(postbox, on_sent, observer)
 
 
 def new_boot() -> str:
@@ -71,24 +87,29 @@ def new_boot() -> str:
 
 
 class Supervisor:
-    """A running system over one accounts folder. `lease` is the right to apply; None only follows what others apply."""
+    """A running system over one accounts folder. `lease` is the right to apply; None only follows what others apply.
 
-    def __init__(self, house: House, root: Path, lease: Lease | None) -> None:
-        self._house = house
+    `observer` is told what the loops do, their heartbeats included; `watchdog` looks after those.
+    """
+
+    def __init__(self, house: House, root: Path, lease: Lease | None, watchdog: Watchdog, observer: Observer) -> None:
+        self._house, self._watchdog, self._observer = house, watchdog, observer
         self._stop, self._mail, self._post = threading.Event(), threading.Event(), threading.Event()
         settings, boot = house.settings, new_boot()
-        self._writer = Writer(house.store)
+        self._writer = Writer(house.store, observer)
         self._router = house.router()
-        self._engine = Engine(house.tools(self._writer), self._stepped)
-        self._intake = house.intake(self._writer, self._router, boot)
-        self._sender = house.sender(self._writer, boot, _sent)
-        self._watcher = Watcher(root, settings.poll_seconds, settings.watch_events)
+        self._engine = Engine(house.tools(self._writer), self._stepped, observer)
+        self._intake = house.intake(self._writer, self._router, boot, observer)
+        self._sender = house.sender(self._writer, boot, _sent, observer)
+        self._reminding = Reminding(house.store, self._writer, house.registry, house.secrets, utc_now, observer)
+        rests = partial(observer.beat, Loop.RECONCILE)
+        self._watcher = Watcher(root, settings.poll_seconds, settings.watch_events, rests)
         if lease is None:
             self._follow: Callable[[threading.Event], None] = Follower(house, self._watcher, self._refresh).run
         else:
             has_secret, settle = _HasSecret(house.secrets), timedelta(seconds=settings.settle_seconds)
             source = Source(root, house.store, house.registry, lease, has_secret, utc_now, settle)
-            self._follow = ReconcileLoop(source, self._watcher, self._refresh).run
+            self._follow = ReconcileLoop(source, self._watcher, self._refresh, observer).run
 
     def run(self) -> None:
         """Run until SIGINT or SIGTERM, then end cleanly after what is in hand; SIGHUP means look again now."""
@@ -100,31 +121,40 @@ class Supervisor:
         loops = [
             threading.Thread(target=self._guarded, args=(name, work), name=name, daemon=True)
             for name, work in (
-                ("fetch", self._engine.run),
-                ("route", lambda: self._intake.run(self._stop, self._mail)),
-                ("send", lambda: self._sender.run(self._stop, self._post)),
-                ("reconcile", lambda: self._follow(self._stop)),
+                (Loop.FETCH, self._engine.run),
+                (Loop.ROUTE, lambda: self._intake.run(self._stop, self._mail)),
+                (Loop.SEND, lambda: self._sender.run(self._stop, self._post)),
+                (Loop.REMIND, lambda: self._reminding.run(self._stop, self._house.settings.remind_seconds)),
+                (Loop.RECONCILE, lambda: self._follow(self._stop)),
             )
         ]
         for loop in loops:
             loop.start()
-        while not self._stop.wait(0.2):
-            pass
+        self._watchdog.notifier.ready()
+        while not self._stop.wait(_LOOK_SECONDS):
+            self._watchdog.look()
         self._engine.stop()
+        self._watchdog.notifier.stopping()
+        log.info("run.ending")
         for loop in loops:
-            loop.join()
+            while loop.is_alive():
+                loop.join(_LOOK_SECONDS)
+                self._watchdog.look()
         self._router.close()
         self._writer.close()
         log.info("run.ended")
 
-    def _guarded(self, name: str, work: Callable[[], None]) -> None:
+    def _guarded(self, name: Loop, work: Callable[[], None]) -> None:
         """A loop that ends by an error ends the program: a part that silently stopped is the worst there is."""
+        self._observer.beat(name)
         try:
             work()
         except Exception as error:
-            log.critical("loop.died", loop=name, reason=f"{type(error).__name__}: {error}")
+            log.critical("loop.died", loop=name.value, reason=f"{type(error).__name__}: {error}")
             self.died = True
             self._stop.set()
+        finally:
+            self._observer.ended(name)
 
     def lease_lost(self) -> None:
         """Somebody else may write now: end at once, and with an error."""
@@ -144,6 +174,7 @@ class Supervisor:
         self._engine.set_accounts(fleet.accounts)
 
     def _stepped(self, line: StepLine) -> None:
+        self._observer.stepped(line)
         if line.taken:
             self._mail.set()
             log.info("step", tenant=line.tenant, account=line.account, taken=line.taken, backlog=line.backlog)
@@ -161,11 +192,17 @@ class Follower:
     def run(self, stop: threading.Event) -> None:
         """Follow until stopped."""
         for _ in self._watcher.changes(stop):
-            with self._house.store.read() as connection:
-                newest = newest_revision(connection)
-            if newest != self._seen:
-                self._seen = newest
-                self._on_applied()
+            try:
+                self._look()
+            except ReconcilerError as error:
+                log.warning("source.unavailable", reason=str(error))
+
+    def _look(self) -> None:
+        with self._house.store.read() as connection:
+            newest = newest_revision(connection)
+        if newest != self._seen:
+            self._on_applied()
+            self._seen = newest
 
 
 def _sent(_line: DeliveryLine) -> None:
@@ -179,8 +216,6 @@ class _HasSecret:
     secrets: SecretStore
 
     def __call__(self, unit: str, name: str) -> bool:
-        from reconciler.core.errors import ReconcilerError
-
         try:
             self.secrets.resolve(unit, name)
         except ReconcilerError:

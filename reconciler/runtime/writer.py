@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from reconciler.core.errors import ReconcilerError, Unavailable
+from reconciler.core.heartbeat import Loop
+from reconciler.runtime.observer import UNOBSERVED, Observer
 from reconciler.store.database import Store
 
 T = TypeVar("T")
 
 MOST_JOBS = 200
 """Pieces of work in one transaction at most; enough to make the disk's cost per piece small."""
+
+_BEAT_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +39,8 @@ class Writer:
     If the commit fails every piece of it fails with Unavailable, and nothing of it may be acknowledged to anyone.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, observer: Observer = UNOBSERVED) -> None:
+        self._store, self._observer = store, observer
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
@@ -60,11 +66,12 @@ class Writer:
             if jobs:
                 self._commit(jobs)
             if ends:
+                self._observer.ended(Loop.WRITER)
                 return
 
     def _take(self) -> tuple[list[_Job], bool]:
         jobs: list[_Job] = []
-        item = self._jobs.get()
+        item = self._next()
         while True:
             if item is None:
                 return jobs, True
@@ -76,7 +83,21 @@ class Writer:
             except queue.Empty:
                 return jobs, False
 
+    def _next(self) -> _Job | None:
+        """The next piece of work; while there is none the thread shows that it lives."""
+        while True:
+            self._observer.beat(Loop.WRITER)
+            try:
+                return self._jobs.get(timeout=_BEAT_SECONDS)
+            except queue.Empty:
+                continue
+
     def _commit(self, jobs: list[_Job]) -> None:
+        started = time.monotonic()
+        self._write(jobs)
+        self._observer.committed(len(jobs), time.monotonic() - started)
+
+    def _write(self, jobs: list[_Job]) -> None:
         outcomes: list[tuple[_Job, Any, BaseException | None]] = []
         try:
             with self._store.write() as connection:
@@ -97,5 +118,8 @@ def _attempt(connection: Connection, job: _Job) -> tuple[Any, BaseException | No
     try:
         with connection.begin_nested():
             return job.work(connection), None
+    except OperationalError:
+        # A full disk may have undone the whole transaction already (sqlite.org/lang_transaction.html, 3).
+        raise
     except Exception as error:
         return None, error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reconciler.core.account import MAIN
@@ -58,6 +58,23 @@ def load(root: Path) -> Loaded:
         message = "main.yaml is missing; without the two main accounts nothing advances"
         findings.append(Finding("main.yaml", 1, 1, "", "E107", message, MAIN))
     return Loaded(units, tuple(findings), listing.fingerprint, listing.files)
+
+
+def with_texts(loaded: Loaded, texts: Mapping[str, str]) -> Loaded:
+    """The folder as it would be with these files written (name relative to the folder → text)."""
+    units, findings = dict(loaded.units), [f for f in loaded.findings if f.file not in texts]
+    added = 0
+    for name, text in texts.items():
+        folder, _, file = name.rpartition("/")
+        unit = folder or file.removesuffix(".yaml")
+        document = read_yaml(text.encode("utf-8"), name, unit)
+        findings.extend(document.findings)
+        old = units.get(unit, UnitFiles(unit, bool(folder), (), True))
+        others = tuple(d for d in old.documents if d.file != name)
+        added += len(others) == len(old.documents)
+        documents = tuple(sorted((*others, document), key=lambda d: d.file))
+        units[unit] = replace(old, documents=documents, complete=old.complete and document.usable)
+    return Loaded(units, tuple(findings), loaded.fingerprint, loaded.files + added)
 
 
 def fingerprint(root: Path) -> str:

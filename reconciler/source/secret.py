@@ -43,6 +43,11 @@ class SecretStore:
             raise self._missing(unit, name, "is empty")
         return Secret(text)
 
+    def is_there(self, unit: str, name: str) -> bool:
+        """Whether the secret is provided, be it readable or not."""
+        in_environment = variable_name(unit, name) in self._environ
+        return in_environment or (self._folder is not None and os.path.lexists(self._folder / unit / name))
+
     def _from_file(self, unit: str, name: str) -> str:
         if self._folder is None:
             raise self._missing(unit, name, "is missing")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -18,13 +18,14 @@ class Watcher:
     """Wakes its caller at the start, after file events, on `wake()`, and at the latest after `poll` seconds.
 
     The poll is the guarantee and events are the shortcut: a folder that is swapped behind a link, or vanishes and
-    comes back, is seen by the poll even where no event is.
+    comes back, is seen by the poll even where no event is. `on_rest` is called now and then while the caller waits.
     """
 
-    def __init__(self, root: Path, poll: float, use_events: bool) -> None:
+    def __init__(self, root: Path, poll: float, use_events: bool, on_rest: Callable[[], None] = lambda: None) -> None:
         self._root = root
         self._poll = poll
         self._use_events = use_events
+        self._on_rest = on_rest
         # A SimpleQueue is the one primitive that a signal handler may use while its own thread waits on it.
         self._hints: SimpleQueue[None] = SimpleQueue()
 
@@ -51,6 +52,7 @@ class Watcher:
         """Wait for a hint, the poll interval, or `stop`; hints that came together count as one."""
         until = time.monotonic() + self._poll
         while not stop.is_set() and (left := until - time.monotonic()) > 0:
+            self._on_rest()
             try:
                 self._hints.get(timeout=min(left, _NOTICE_STOP_SECONDS))
             except Empty:

@@ -143,17 +143,26 @@ def list_referrals(
     return [_referral(row) for row in connection.execute(query)]
 
 
+def waiting_referrals(connection: Connection) -> list[Referral]:
+    """The referrals whose contact has not answered yet, oldest first."""
+    query = _referral_query().where(referrals.c.state == ReferralState.WAITING.value).order_by(referrals.c.id)
+    return [_referral(row) for row in connection.execute(query)]
+
+
 def update_referral(connection: Connection, referral_id: int, **values: Any) -> None:
     """Change columns of a referral."""
     connection.execute(update(referrals).where(referrals.c.id == referral_id).values(**values))
 
 
+def has_effect(connection: Connection, referral_id: int, fingerprint: str) -> bool:
+    """Whether a mail with this fingerprint has had its effect on the referral."""
+    taken = select(effects.c.mail_id).where(effects.c.referral_id == referral_id, effects.c.fingerprint == fingerprint)
+    return connection.execute(taken).first() is not None
+
+
 def take_effect(connection: Connection, referral_id: int, effect: str, fingerprint: str, mail_id: int) -> bool:
     """Claim the effect; False if a mail with this fingerprint has had it already (in whichever account)."""
-    taken = select(effects.c.mail_id).where(
-        effects.c.referral_id == referral_id, effects.c.effect == effect, effects.c.fingerprint == fingerprint
-    )
-    if connection.execute(taken).first() is not None:
+    if has_effect(connection, referral_id, fingerprint):
         return False
     connection.execute(
         insert(effects).values(referral_id=referral_id, effect=effect, fingerprint=fingerprint, mail_id=mail_id)
@@ -264,5 +273,7 @@ def _referral(r: Row[Any]) -> Referral:
         r.out_of_office_until,
         r.late,
         r.reminders,
+        r.reminded_at,
+        r.group_id,
         r.trouble,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +16,13 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from reconciler.core.errors import Invalid, NotSetUp, Unavailable
 from reconciler.store.tables import meta
 
-SCHEMA = "0001"
+SCHEMA = "0003"
 """The newest migration; a store at another version is migrated when opened, a newer one refused."""
 
 BUSY_SECONDS = 20.0
+"""How long a locked store is waited for, unless the URL says otherwise: `sqlite:///PATH?timeout=SECONDS`."""
+
+_SECONDS = re.compile(r"[0-9]{1,5}(\.[0-9]{1,3})?")
 
 
 class Store:
@@ -70,6 +74,9 @@ def open_store(url: str, *, create: bool = False) -> Store:
         raise Invalid(f"--state {url}: not a URL; write sqlite:///PATH") from error
     if parsed.get_backend_name() != "sqlite":
         raise Invalid(f"--state {parsed.render_as_string(hide_password=True)}: write sqlite:///PATH")
+    wait = parsed.query.get("timeout", "0")
+    if parsed.query.keys() - {"timeout"} or not isinstance(wait, str) or not _SECONDS.fullmatch(wait):
+        raise Invalid(f"--state {url}: write sqlite:///PATH or sqlite:///PATH?timeout=SECONDS")
     if not parsed.database or parsed.database == ":memory:":
         raise Invalid(f"--state {url}: the path is missing; write sqlite:///PATH")
     path = Path(parsed.database)
@@ -91,7 +98,8 @@ def _create_file(path: Path) -> None:
 
 
 def _engine(url: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, pool_size=8)
+    waits = {} if "timeout" in make_url(url).query else {"timeout": BUSY_SECONDS}
+    engine = create_engine(url, connect_args=waits, pool_size=8)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:

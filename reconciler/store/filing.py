@@ -11,9 +11,9 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from reconciler.core.case import SYSTEM, CaseState, EntryKind
+from reconciler.core.decision import Action, Decision, HoldReason
 from reconciler.core.kind import Kind
 from reconciler.core.referral import ReferralEvent, move
-from reconciler.core.routing import Action, Decision, HoldReason
 from reconciler.core.token import TokenRecord
 from reconciler.store import cases, outbox
 from reconciler.store.ledger import MailState
@@ -55,6 +55,8 @@ class Filing:
     explanation: Mapping[str, Any]
     letter: Letter | None = None
     notes: tuple[str, ...] = ()
+    was_held: bool = False
+    bounced_message_id: str | None = None
 
 
 class Filed(StrEnum):
@@ -66,9 +68,9 @@ class Filed(StrEnum):
 
 
 def file_mail(connection: Connection, filing: Filing, now: datetime) -> Filed:
-    """Write the filing. The mail must still wait, and what the decision rests on must still be so."""
+    """Write the filing. The mail must still wait (or be held), and what the decision rests on must still be so."""
     state = connection.execute(select(mails.c.state).where(mails.c.id == filing.mail_id)).scalar_one()
-    if state != MailState.RECEIVED.value:
+    if state != (MailState.HELD if filing.was_held else MailState.RECEIVED).value:
         return Filed.ALREADY
     if _is_stale(connection, filing):
         return Filed.STALE
@@ -126,17 +128,12 @@ def _continue_case(connection: Connection, filing: Filing, now: datetime) -> int
 
 
 def _relay(connection: Connection, filing: Filing, now: datetime) -> int:
-    decision, letter = filing.decision, filing.letter
-    assert decision.referral_id is not None
-    assert letter is not None
+    """The external's answer on the case, and the letter to the customer beside it."""
     case_id = _case_id(filing)
-    fingerprint = filing.summary.fingerprint
-    if not cases.take_effect(connection, decision.referral_id, Action.RELAY.value, fingerprint, filing.mail_id):
-        _event(connection, filing, case_id, f"also received by {filing.account}", now)
-        return case_id
+    if not _take_effect(connection, filing):
+        return _copy(connection, filing, now)
     _mail_entry(connection, filing, case_id, EntryKind.EXTERNAL_ANSWER, now)
-    cases.write_token(connection, letter.token)
-    outbox_id = outbox.enqueue(connection, letter.queued, now)
+    letter, outbox_id = _enqueue(connection, filing, now)
     cases.add_entry(
         connection,
         case_id,
@@ -146,10 +143,41 @@ def _relay(connection: Connection, filing: Filing, now: datetime) -> int:
         now=now,
         mail_id=filing.mail_id,
         outbox_id=outbox_id,
-        referral_id=decision.referral_id,
+        referral_id=filing.decision.referral_id,
     )
     _write_notes(connection, filing, case_id, now)
     _move_referral(connection, filing, now)
+    return case_id
+
+
+def _to_agent(connection: Connection, filing: Filing, now: datetime) -> int:
+    """The external's answer as a note, and the letter to the agent."""
+    case_id = _case_id(filing)
+    if not _take_effect(connection, filing):
+        return _copy(connection, filing, now)
+    _letter, outbox_id = _enqueue(connection, filing, now)
+    _mail_entry(connection, filing, case_id, EntryKind.NOTE, now, outbox_id)
+    _move_referral(connection, filing, now)
+    return case_id
+
+
+def _take_effect(connection: Connection, filing: Filing) -> bool:
+    decision = filing.decision
+    assert decision.referral_id is not None
+    return cases.take_effect(
+        connection, decision.referral_id, decision.action.value, filing.summary.fingerprint, filing.mail_id
+    )
+
+
+def _enqueue(connection: Connection, filing: Filing, now: datetime) -> tuple[Letter, int]:
+    assert filing.letter is not None
+    cases.write_token(connection, filing.letter.token)
+    return filing.letter, outbox.enqueue(connection, filing.letter.queued, now)
+
+
+def _copy(connection: Connection, filing: Filing, now: datetime) -> int:
+    case_id = _case_id(filing)
+    _event(connection, filing, case_id, f"also received by {filing.account}", now)
     return case_id
 
 
@@ -163,6 +191,9 @@ def _file(connection: Connection, filing: Filing, now: datetime) -> int:
         cases.update_referral(
             connection, decision.referral_id, out_of_office_until=until.isoformat() if until else "unknown"
         )
+    failed = decision.delivery_failed or decision.event is ReferralEvent.BOUNCE
+    if failed and filing.bounced_message_id is not None:
+        outbox.mark_bounced(connection, filing.bounced_message_id, decision.detail)
     _write_notes(connection, filing, case_id, now)
     return case_id
 
@@ -188,6 +219,8 @@ _ACTIONS: dict[Action, Callable[[Connection, Filing, datetime], int | None]] = {
     Action.OPEN_CASE: _open_case,
     Action.CONTINUE_CASE: _continue_case,
     Action.RELAY: _relay,
+    Action.TO_AGENT: _to_agent,
+    Action.COPY: _copy,
     Action.FILE: _file,
     Action.UNASSIGNED: _nothing,
     Action.DISCARD: _nothing,
@@ -200,7 +233,9 @@ def _case_id(filing: Filing) -> int:
     return filing.decision.case_id
 
 
-def _mail_entry(connection: Connection, filing: Filing, case_id: int, kind: EntryKind, now: datetime) -> None:
+def _mail_entry(
+    connection: Connection, filing: Filing, case_id: int, kind: EntryKind, now: datetime, outbox_id: int | None = None
+) -> None:
     summary = filing.summary
     cases.add_entry(
         connection,
@@ -210,6 +245,7 @@ def _mail_entry(connection: Connection, filing: Filing, case_id: int, kind: Entr
         text=summary.text,
         now=now,
         mail_id=filing.mail_id,
+        outbox_id=outbox_id,
         referral_id=filing.decision.referral_id,
     )
 
@@ -241,7 +277,7 @@ def _move_referral(connection: Connection, filing: Filing, now: datetime) -> Non
         return
     values: dict[str, Any] = {"state": after.value}
     if decision.event is ReferralEvent.ANSWER:
-        values["answered_at"] = now
+        values |= {"answered_at": now, "late": decision.late}
     if decision.event is ReferralEvent.BOUNCE:
         values["trouble"] = decision.detail
     cases.update_referral(connection, decision.referral_id, **values)

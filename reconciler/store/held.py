@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select
+from datetime import datetime
 
+from sqlalchemy import Connection, select, update
+
+from reconciler.core.errors import Invalid
 from reconciler.core.held import Held
 from reconciler.store.tables import accounts, held, mails
 
@@ -30,3 +33,20 @@ def list_held(connection: Connection, *, tenant: str | None = None) -> list[Held
     if tenant is not None:
         query = query.where(held.c.tenant == tenant)
     return [Held(*row) for row in connection.execute(query)]
+
+
+def mail_of_held(connection: Connection, held_id: int) -> int:
+    """The mail that waits under this id. Raises Invalid if there is none, or a person has decided already."""
+    row = connection.execute(select(held.c.mail_id, held.c.resolution).where(held.c.id == held_id)).first()
+    if row is None:
+        raise Invalid(f"there is no held mail H{held_id}; `reconciler held` lists them")
+    if row.resolution is not None:
+        raise Invalid(f"H{held_id} was decided already: {row.resolution}")
+    return int(row.mail_id)
+
+
+def resolve(connection: Connection, held_id: int, resolution: str, by: str, now: datetime) -> None:
+    """Write down what a person decided."""
+    connection.execute(
+        update(held).where(held.c.id == held_id).values(resolution=resolution, resolved_by=by, resolved_at=now)
+    )

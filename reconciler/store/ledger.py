@@ -9,9 +9,10 @@ from datetime import datetime
 from enum import StrEnum
 
 from sqlalchemy import Connection, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from reconciler.core.fetch import Fetched
+from reconciler.core.reuse import Stored
+from reconciler.store.dialect import insert_new
 from reconciler.store.tables import accounts, folders, mails, raw_mails
 
 _CHUNK = 500
@@ -63,10 +64,13 @@ class StoredMail:
     id: int
     account_key: int
     unit: str
+    account_id: str
+    account_type: str
     raw: bytes
     attempts: int
     state: MailState
     received_at: datetime
+    internal_date: datetime | None
 
 
 def store_mails(connection: Connection, arrived: Sequence[Arrived]) -> None:
@@ -87,8 +91,7 @@ def store_mails(connection: Connection, arrived: Sequence[Arrived]) -> None:
             "acknowledged_at": item.received_at if item.after_fetch == "keep" else None,
             "state": MailState.RECEIVED.value,
         }
-        flavour = sqlite if connection.dialect.name == "sqlite" else postgresql
-        statement = flavour.insert(mails).values(**values).on_conflict_do_nothing().returning(mails.c.id)
+        statement = insert_new(connection, mails).values(**values).returning(mails.c.id)
         mail_id = connection.execute(statement).scalar_one_or_none()
         if mail_id is not None:
             connection.execute(insert(raw_mails).values(mail_id=mail_id, data=mail.raw))
@@ -110,6 +113,36 @@ def unacknowledged(connection: Connection, account_key: int) -> list[Unacknowled
         .order_by(mails.c.id)
     )
     return [Unacknowledged(*row) for row in connection.execute(query)]
+
+
+def stored_mails(connection: Connection, account_key: int, folder: str, uidvalidity: int) -> list[Stored]:
+    """What the ledger has of a folder, oldest first."""
+    query = (
+        select(mails.c.uid, mails.c.size, mails.c.acknowledged_at, mails.c.after_fetch)
+        .where(mails.c.account_key == account_key, mails.c.folder == folder, mails.c.uidvalidity == uidvalidity)
+        .order_by(mails.c.id)
+    )
+    return [
+        Stored(row.uid, row.size, told, told and row.after_fetch in ("delete", "move"))
+        for row in connection.execute(query)
+        for told in (row.acknowledged_at is not None,)
+    ]
+
+
+def stored_raw(connection: Connection, account_key: int, folder: str, uidvalidity: int, uid: str) -> bytes:
+    """The bytes stored under a UID; empty if there are none."""
+    query = (
+        select(raw_mails.c.data)
+        .join(mails, mails.c.id == raw_mails.c.mail_id)
+        .where(
+            mails.c.account_key == account_key,
+            mails.c.folder == folder,
+            mails.c.uidvalidity == uidvalidity,
+            mails.c.uid == uid,
+        )
+    )
+    raw: bytes | None = connection.execute(query).scalar_one_or_none()
+    return raw or b""
 
 
 def mark_acknowledged(
@@ -156,11 +189,15 @@ def save_folder(connection: Connection, account_key: int, folder: str, state: Fo
 
 
 def waiting(connection: Connection, limit: int, excluding: Collection[int] = ()) -> list[tuple[int, int]]:
-    """(id, attempts) of mails that wait to be routed: those never tried first, then in order of arrival."""
+    """(id, attempts) of mails that wait to be routed: those never tried first, then in order of arrival.
+
+    A mail at which the program ended goes behind the others: were it the cause, they would wait for ever, and were it
+    not, it should not be met by every further end.
+    """
     query = (
         select(mails.c.id, mails.c.attempts)
         .where(mails.c.state == MailState.RECEIVED.value, mails.c.id.not_in(list(excluding)))
-        .order_by(mails.c.attempts, mails.c.id)
+        .order_by(mails.c.attempts, mails.c.interruptions, mails.c.id)
         .limit(limit)
     )
     return [(row.id, row.attempts) for row in connection.execute(query)]
@@ -209,10 +246,13 @@ def read_mail(connection: Connection, mail_id: int) -> StoredMail | None:
             mails.c.id,
             mails.c.account_key,
             accounts.c.unit,
+            accounts.c.id.label("account_id"),
+            accounts.c.type,
             raw_mails.c.data,
             mails.c.attempts,
             mails.c.state,
             mails.c.received_at,
+            mails.c.internal_date,
         )
         .join(raw_mails, raw_mails.c.mail_id == mails.c.id)
         .join(accounts, accounts.c.key == mails.c.account_key)
@@ -221,4 +261,15 @@ def read_mail(connection: Connection, mail_id: int) -> StoredMail | None:
     row = connection.execute(query).first()
     if row is None:
         return None
-    return StoredMail(row.id, row.account_key, row.unit, row.data, row.attempts, MailState(row.state), row.received_at)
+    return StoredMail(
+        row.id,
+        row.account_key,
+        row.unit,
+        row.account_id,
+        row.type,
+        row.data,
+        row.attempts,
+        MailState(row.state),
+        row.received_at,
+        row.internal_date,
+    )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select, update
 
-from reconciler.core.outbox import OutboxState
+from reconciler.core.outbox import LONGEST_WAIT, RATE_WINDOW, OutboxRow, OutboxState
 from reconciler.store.tables import accounts, outbox, outbox_data
 
 
@@ -28,31 +28,6 @@ class Queued:
     message_id: str
     subject: str
     data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class OutboxRow:
-    """A row of the outbox without its bytes. `account` is `unit/id` of the account whose server takes it."""
-
-    id: int
-    tenant: str
-    account_key: int
-    account: str
-    case_id: int
-    referral_id: int | None
-    purpose: str
-    revision_id: int
-    mail_from: str
-    recipient: str
-    message_id: str
-    subject: str
-    state: OutboxState
-    attempts: int
-    next_at: datetime
-    possibly_twice: bool
-    answer: str | None
-    created_at: datetime
-    sent_at: datetime | None
 
 
 def enqueue(connection: Connection, mail: Queued, now: datetime) -> int:
@@ -79,12 +54,7 @@ def enqueue(connection: Connection, mail: Queued, now: datetime) -> int:
 
 def due_accounts(connection: Connection, now: datetime) -> list[int]:
     """Keys of the accounts that have something to send now."""
-    query = (
-        select(outbox.c.account_key)
-        .where(outbox.c.state == OutboxState.QUEUED.value, outbox.c.next_at <= now)
-        .distinct()
-        .order_by(outbox.c.account_key)
-    )
+    query = select(outbox.c.account_key).where(_is_due(now)).distinct().order_by(outbox.c.account_key)
     return list(connection.execute(query).scalars())
 
 
@@ -92,7 +62,7 @@ def claim(connection: Connection, account_key: int, weight: int, boot: str, now:
     """Take at most `weight` due mails of the account for sending; each attempt is counted before it is made."""
     due = (
         select(outbox.c.id)
-        .where(outbox.c.account_key == account_key, outbox.c.state == OutboxState.QUEUED.value, outbox.c.next_at <= now)
+        .where(outbox.c.account_key == account_key, _is_due(now))
         .order_by(outbox.c.next_at, outbox.c.id)
         .limit(weight)
     )
@@ -100,9 +70,40 @@ def claim(connection: Connection, account_key: int, weight: int, boot: str, now:
     connection.execute(
         update(outbox)
         .where(outbox.c.id.in_(ids))
-        .values(state=OutboxState.SENDING.value, claimed_by=boot, attempts=outbox.c.attempts + 1)
+        .values(state=OutboxState.SENDING.value, claimed_by=boot, attempts=outbox.c.attempts + 1, attempted_at=now)
     )
     return [_row(r) for r in connection.execute(_query().where(outbox.c.id.in_(ids)).order_by(outbox.c.id))]
+
+
+def _is_due(now: datetime) -> ColumnElement[bool]:
+    """Queued and due, by whatever clock it was put off: one that was never tried is due at once."""
+    never_tried, clock_was_ahead = outbox.c.attempts == 0, outbox.c.next_at > now + LONGEST_WAIT
+    return and_(outbox.c.state == OutboxState.QUEUED.value, or_(outbox.c.next_at <= now, never_tried, clock_was_ahead))
+
+
+def recent_tries(connection: Connection, account_key: int, now: datetime) -> list[datetime]:
+    """When the account's mails were tried in the last minute."""
+    query = select(outbox.c.attempted_at).where(
+        outbox.c.account_key == account_key, outbox.c.attempted_at > now - RATE_WINDOW, outbox.c.attempted_at <= now
+    )
+    return list(connection.execute(query).scalars())
+
+
+def put_back(connection: Connection, ids: Collection[int], boot: str, answer: str | None) -> None:
+    """Claimed mails that were not tried after all wait again, and the try is not counted; `answer` None: unchanged."""
+    values: dict[str, Any] = {"state": OutboxState.QUEUED.value, "claimed_by": None, "attempted_at": None}
+    if answer is not None:
+        values["answer"] = answer
+    connection.execute(
+        update(outbox)
+        .where(outbox.c.id.in_(list(ids)), outbox.c.state == OutboxState.SENDING.value, outbox.c.claimed_by == boot)
+        .values(attempts=outbox.c.attempts - 1, **values)
+    )
+
+
+def move_behind(connection: Connection, outbox_id: int, now: datetime) -> None:
+    """Let the account's mails that wait already go before this one."""
+    connection.execute(update(outbox).where(outbox.c.id == outbox_id).values(next_at=now))
 
 
 def read_data(connection: Connection, outbox_id: int) -> bytes:
@@ -120,14 +121,15 @@ def finish(
     next_at: datetime | None = None,
     sent_at: datetime | None = None,
     possibly_twice: bool = False,
-) -> None:
-    """Write down how an attempt ended."""
+) -> bool:
+    """Write down how an attempt ended. False if that is written already, or somebody else has the mail now."""
     values: dict[str, Any] = {"state": state.value, "answer": answer, "claimed_by": None, "sent_at": sent_at}
     if next_at is not None:
         values["next_at"] = next_at
     if possibly_twice:
         values["possibly_twice"] = True
-    connection.execute(update(outbox).where(outbox.c.id == outbox_id).values(**values))
+    claimed = (outbox.c.id == outbox_id, outbox.c.state == OutboxState.SENDING.value)
+    return bool(connection.execute(update(outbox).where(*claimed).values(**values)).rowcount)
 
 
 def requeue_interrupted(connection: Connection, boot: str, now: datetime) -> int:
@@ -152,6 +154,13 @@ def _requeue(connection: Connection, whose: ColumnElement[bool], now: datetime) 
     return int(connection.execute(statement).rowcount)
 
 
+def mark_bounced(connection: Connection, message_id: str, status: str) -> None:
+    """A bounce said that a mail which a server had accepted did not arrive after all."""
+    connection.execute(
+        update(outbox).where(outbox.c.message_id == message_id).values(bounced=status or "undeliverable")
+    )
+
+
 def read_row(connection: Connection, outbox_id: int) -> OutboxRow | None:
     """A row of the outbox, or None."""
     row = connection.execute(_query().where(outbox.c.id == outbox_id)).first()
@@ -164,11 +173,21 @@ def find_message_id(connection: Connection, message_id: str) -> OutboxRow | None
     return None if row is None else _row(row)
 
 
-def list_rows(connection: Connection, *, states: Sequence[OutboxState] = ()) -> list[OutboxRow]:
-    """Rows of the outbox, oldest first."""
+def referral_message_ids(connection: Connection, referral_id: int) -> list[str]:
+    """Message-IDs of what the referral's contact was sent, oldest first: the question and its reminders."""
+    query = (
+        select(outbox.c.message_id)
+        .where(outbox.c.referral_id == referral_id, outbox.c.purpose.in_(["forward", "inquiry", "reminder"]))
+        .order_by(outbox.c.id)
+    )
+    return list(connection.execute(query).scalars())
+
+
+def list_rows(connection: Connection, *, errors: bool = False) -> list[OutboxRow]:
+    """The outbox, oldest first; `errors` keeps what did not arrive: refused for good, or bounced after acceptance."""
     query = _query().order_by(outbox.c.id)
-    if states:
-        query = query.where(outbox.c.state.in_([s.value for s in states]))
+    if errors:
+        query = query.where((outbox.c.state == OutboxState.FAILED.value) | outbox.c.bounced.is_not(None))
     return [_row(r) for r in connection.execute(query)]
 
 
@@ -197,6 +216,7 @@ def _row(r: Row[Any]) -> OutboxRow:
         r.next_at,
         r.possibly_twice,
         r.answer,
+        r.bounced,
         r.created_at,
         r.sent_at,
     )

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, func, insert, select
 from reconciler.core.health import Condition
 from reconciler.core.plan import Impact
 from reconciler.core.revision import AppliedState
-from reconciler.core.status import AccountState, Health, Status, Sync, UnitStatus
-from reconciler.store.tables import accounts, acks, cases, health, mails, referrals, revisions, units
+from reconciler.core.status import AccountState, Health, SendingHealth, Status, Sync, UnitStatus
+from reconciler.store.tables import accounts, acks, cases, health, mails, referrals, revisions, sending, units
 
 
 def read_units(connection: Connection) -> tuple[UnitStatus, ...]:
@@ -47,7 +47,11 @@ def read_status(connection: Connection, applied: AppliedState) -> Status:
         )
         for row in connection.execute(select(health))
     }
-    states = (AccountState(account, found.get(account.key)) for account in applied.accounts.values())
+    sends = {
+        row.account_key: SendingHealth(Condition(row.condition), row.reason, row.since, row.succeeded_at)
+        for row in connection.execute(select(sending))
+    }
+    states = (AccountState(a, found.get(a.key), sends.get(a.key)) for a in applied.accounts.values())
     return Status(read_units(connection), tuple(sorted(states, key=lambda s: s.applied.label)))
 
 

@@ -117,6 +117,25 @@ health = Table(
     Column("backlog", Integer, nullable=False, default=0),
 )
 
+sending = Table(
+    "sending",
+    metadata,
+    Column("account_key", ForeignKey("accounts.key"), primary_key=True),
+    Column("condition", String, nullable=False, comment="of the submission server"),
+    Column("reason", MailText, nullable=False, default=""),
+    Column("since", Instant, nullable=False),
+    Column("attempted_at", Instant),
+    Column("succeeded_at", Instant),
+)
+
+probes = Table(
+    "probes",
+    metadata,
+    Column("message_id", String, primary_key=True, comment="of a test mail that is to be discarded when it arrives"),
+    Column("account_key", ForeignKey("accounts.key"), nullable=False),
+    Column("sent_at", Instant, nullable=False),
+)
+
 folders = Table(
     "folders",
     metadata,
@@ -238,6 +257,8 @@ referrals = Table(
     Column("out_of_office_until", String, comment="a date, `unknown`, or None if nobody is away"),
     Column("late", Boolean, nullable=False, default=False, server_default=false()),
     Column("reminders", Integer, nullable=False, default=0),
+    Column("reminded_at", Instant),
+    Column("group_id", _Key, comment="the first referral of those that one command asked; itself for one alone"),
     Column("trouble", MailText, comment="why it bounced"),
     Index("ix_referrals_tenant_state", "tenant", "state"),
     Index("ix_referrals_account_key_state", "account_key", "state"),
@@ -287,8 +308,11 @@ outbox = Table(
     Column("claimed_by", String, comment="the boot that is sending it"),
     Column("possibly_twice", Boolean, nullable=False, default=False, server_default=false()),
     Column("answer", MailText, comment="the server's last words"),
+    Column("bounced", MailText, comment="what a bounce said of it after it was accepted"),
     Column("created_at", Instant, nullable=False),
+    Column("attempted_at", Instant, comment="of the last try, for the account's rate"),
     Column("sent_at", Instant),
+    Index("ix_outbox_account_key_attempted_at", "account_key", "attempted_at"),
     Index(
         "ix_outbox_due",
         "account_key",

@@ -8,11 +8,14 @@ from itertools import count, product
 import pytest
 
 from reconciler.core.errors import Invalid
-from reconciler.core.outbox import MOVES, OutboxState, Outcome, moved, retry_at, state_after
+from reconciler.core.outbox import MOVES, Allowance, OutboxState, Outcome, allowance, moved, retry_at, state_after
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
-QUEUED, SENDING, SENT, FAILED = OutboxState
-LEGAL = {(QUEUED, SENDING), (QUEUED, FAILED), (SENDING, SENT), (SENDING, QUEUED), (SENDING, FAILED), (FAILED, QUEUED)}
+QUEUED, SENDING, SENT, FAILED, RESTORED = OutboxState
+LEGAL = {
+    *((QUEUED, SENDING), (QUEUED, FAILED), (SENDING, SENT), (SENDING, QUEUED), (SENDING, FAILED), (FAILED, QUEUED)),
+    *((QUEUED, RESTORED), (SENDING, RESTORED), (RESTORED, QUEUED), (RESTORED, FAILED)),
+}
 
 
 @pytest.mark.parametrize(
@@ -76,3 +79,21 @@ def test_every_state_has_its_row() -> None:
 def test_a_try_decides_where_a_mail_goes(outcome: Outcome, retry: datetime | None, state: OutboxState) -> None:
     assert state_after(outcome, retry) is state
     assert state in MOVES[SENDING]
+
+
+@pytest.mark.parametrize(
+    ("per_minute", "ages", "mails", "wait"),
+    [
+        (None, [0] * 99, 3, 0),
+        (10, [], 3, 0),
+        (10, [1] * 8, 2, 0),
+        (2, [50, 10], 0, 10),
+        (2, [50, 40, 10], 0, 20),
+        (2, [60, 61], 2, 0),
+        (2, [-5, -3600], 2, 0),
+    ],
+    ids=["no limit", "nothing sent", "a few left", "used up", "lowered since", "long ago", "clock set back"],
+)
+def test_a_rate_leaves_so_many_mails(per_minute: int | None, ages: list[int], mails: int, wait: int) -> None:
+    tries = [NOW - timedelta(seconds=age) for age in ages]
+    assert allowance(per_minute, tries, NOW, 3) == Allowance(mails, timedelta(seconds=wait))

@@ -25,14 +25,33 @@ def in_text(text: str) -> TemplateSource:
     return TemplateSource("s", text)
 
 
-def shipped(name: str) -> TemplateSource:
-    return parse_template((files("reconciler") / "templates" / "en" / f"{name}.txt").read_text("utf-8"))
+def shipped(name: str, language: str = "en") -> TemplateSource:
+    return parse_template((files("reconciler") / "templates" / language / f"{name}.txt").read_text("utf-8"))
 
 
-def test_every_shipped_template_has_its_names_and_keeps_the_rules():
-    folder = files("reconciler") / "templates" / "en"
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_every_shipped_template_has_its_names_and_keeps_the_rules(language):
+    folder = files("reconciler") / "templates" / language
     assert {entry.name.removesuffix(".txt") for entry in folder.iterdir()} == set(ALLOWED_NAMES)
-    assert [check(shipped(name), name) for name in ALLOWED_NAMES] == [()] * len(ALLOWED_NAMES)
+    assert [check(shipped(name, language), name) for name in ALLOWED_NAMES] == [()] * len(ALLOWED_NAMES)
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("name", ALLOWED_NAMES)
+def test_a_shipped_template_renders_with_what_it_is_given_and_with_nothing(name, language):
+    given = dict.fromkeys(ALLOWED_NAMES[name], "word")
+    full = render(shipped(name, language), given)
+    empty = render(shipped(name, language), dict.fromkeys(given, ""))
+    assert "word" in full.text
+    assert "word" not in empty.text
+    assert "{" not in full.text + full.subject + empty.text + empty.subject
+    assert "\n\n\n" not in full.text
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_an_external_without_a_name_is_shown_by_address(language):
+    values = dict.fromkeys(ALLOWED_NAMES["agent"], "") | {"contact_address": "expert@partner.example"}
+    assert render(shipped("agent", language), values).text.startswith("expert@partner.example ")
 
 
 def test_the_forward_quotes_the_customer_and_asks_for_an_answer_by_reply():

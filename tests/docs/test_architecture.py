@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -30,3 +31,9 @@ def test_each_module_that_a_page_names_exists(path: Path) -> None:
     named = [code for code in codes(path.read_text(encoding="utf-8")) if code.endswith(".py")]
     roots = (ROOT, PACKAGE)
     assert [code for code in named if not any((root / code).is_file() for root in roots)] == []
+
+
+def test_each_point_of_the_crash_switch_is_named() -> None:
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py"))
+    said = [row[0].strip("`") for row in rows(page("CONTRIBUTING.md").section("The crash switch"), "point")]
+    assert sorted(said) == sorted(re.findall(r'\breach\("([a-z]+)"', sources))

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import re
+import shlex
 import subprocess
-import sys
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
+from reconciler.cli import main as cli
+from reconciler.core.errors import ExitCode
 from tests.docs.pages import PAGES, ROOT, Page, fences, page, write_examples
 
 README = page("README.md")
-USAGE = 64
 
 
-def run(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run one line in a shell that has the command of this checkout."""
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return subprocess.run(
-        line, shell=True, cwd=folder, env=os.environ | {"PATH": path}, capture_output=True, text=True, check=False
-    )
+def run(line: str) -> tuple[int, str]:
+    """Run one line as a shell would, the program's own commands in this process; exit code and output."""
+    if not line.startswith("reconciler "):
+        done = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout
+    with redirect_stdout(StringIO()) as output:
+        code = cli.run(shlex.split(line)[1:])
+    return code, output.getvalue()
 
 
 def shell_block(beginning: str) -> list[str]:
@@ -30,24 +34,28 @@ def shell_block(beginning: str) -> list[str]:
 
 
 @pytest.fixture
-def first_account(tmp_path: Path) -> Path:
-    """The tutorial's folder with its files and secrets."""
+def first_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Works in the tutorial's folder with its files and secrets."""
+    monkeypatch.chdir(tmp_path)
     assert write_examples(README, tmp_path) == ["accounts.d/main.yaml", "accounts.d/acme.yaml"]
     for line in shell_block("(umask 077"):
-        assert run(line, tmp_path).returncode == 0, line
-    return tmp_path
+        assert run(line)[0] == 0, line
 
 
-def test_the_first_account_prints_what_is_shown(first_account: Path) -> None:
+@pytest.mark.usefixtures("first_account")
+def test_the_first_account_prints_what_is_shown() -> None:
     console = next(f.text for f in fences(README.text) if f.language == "console")
     steps = re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", console, re.MULTILINE)
-    assert [(line, run(line, first_account).stdout) for line, _ in steps] == steps
+    assert len(steps) == len(re.findall(r"^\$ ", console, re.MULTILINE)) > 0
+    assert [(line, run(line)[1]) for line, _ in steps] == steps
 
 
-def test_the_agents_lines_are_written_rightly(first_account: Path) -> None:
-    assert run("reconciler apply", first_account).returncode == 0
+@pytest.mark.usefixtures("first_account")
+def test_the_agents_lines_are_written_rightly(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("reconciler apply")[0] == 0
     export, *lines = shell_block("export RECONCILER_AGENT")
-    assert all(run(f"{export}; {line}", first_account).returncode != USAGE for line in lines)
+    monkeypatch.setenv(*export.removeprefix("export ").split("="))
+    assert [line for line in lines if run(line)[0] == ExitCode.USAGE.value] == []
 
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:

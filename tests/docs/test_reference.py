@@ -27,18 +27,22 @@ from reconciler.core.settings import Consequence, SmtpSettings, format_duration
 from reconciler.core.template import ALLOWED_NAMES
 from reconciler.core.token import Rung
 from reconciler.protocol.imap_settings import ImapSettings
+from reconciler.protocol.maildir_settings import MaildirSettings
+from reconciler.protocol.pop3_settings import Pop3Settings
 from reconciler.runtime.settings import RunSettings
 from reconciler.source.secret import variable_name
 from tests.docs.pages import ROOT, codes, page, rows, write_examples
 
 REFERENCE = page("docs/reference.md")
-REGISTRY = Registry({"imap": ImapSettings})
+REGISTRY = Registry({"imap": ImapSettings, "maildir": MaildirSettings, "pop3": Pop3Settings})
 MODELS: dict[type[BaseModel], str] = {
     REGISTRY.main: "main.yaml",
     REGISTRY.tenant: "Tenant file",
     REGISTRY.part: "Further file of a tenant's folder",
     REGISTRY.account: "Account",
     ImapSettings: "`imap`",
+    Pop3Settings: "`pop3`",
+    MaildirSettings: "`maildir`",
     SmtpSettings: "`smtp`",
     SecretRef: "`password`",
     TemplateText: "`templates`",

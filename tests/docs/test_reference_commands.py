@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,10 +17,10 @@ from reconciler.cli.main import app
 from reconciler.core.case import Case, CaseState, Entry, EntryKind
 from reconciler.core.fetch import StepLine
 from reconciler.core.held import Held
-from reconciler.core.outbox import DeliveryLine
+from reconciler.core.outbox import DeliveryLine, OutboxRow, OutboxState
 from reconciler.core.plan import Op
 from reconciler.core.referral import Referral, ReferralKind, ReferralState
-from reconciler.report.cases import case_json, entry_json, held_json, referral_json
+from reconciler.report.cases import case_json, entry_json, held_json, outbox_json, referral_json
 from tests.docs.pages import codes, fences, page, rows, write_examples
 
 REFERENCE = page("docs/reference.md")
@@ -64,9 +63,33 @@ REFERRAL = Referral(
     out_of_office_until=None,
     late=False,
     reminders=0,
+    reminded_at=None,
+    group_id=None,
     trouble=None,
 )
 HELD = Held(1, 1, None, "", "", "", NOW, None, None)
+SENT = OutboxRow(
+    1,
+    "acme",
+    1,
+    "acme/support",
+    1,
+    None,
+    "reply",
+    1,
+    "",
+    "",
+    "",
+    "",
+    OutboxState.SENT,
+    1,
+    NOW,
+    False,
+    None,
+    None,
+    NOW,
+    NOW,
+)
 
 
 def commands() -> dict[str, Any]:
@@ -115,6 +138,13 @@ def test_each_option_is_described(words: str) -> None:
     assert not own & common
 
 
+def test_each_variable_that_stands_for_an_option_is_named_with_its_default() -> None:
+    parameters = [parameter for command in COMMANDS.values() for parameter in command.params if parameter.envvar]
+    assert {row[0]: row[1:] for row in rows(REFERENCE.section("Environment variables"), "variable")} == {
+        f"`{p.envvar}`": [f"`{p.opts[0]}`", f"`{p.default}`" if p.default else "–"] for p in parameters
+    }
+
+
 def keys_of(value: Any) -> set[str]:
     """Every key of a JSON value, however deep."""
     if isinstance(value, list):
@@ -124,18 +154,21 @@ def keys_of(value: Any) -> set[str]:
     return set()
 
 
-@pytest.fixture
-def applied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder whose accounts.d was applied and has changed and broken since."""
-    monkeypatch.chdir(tmp_path)
-    write_examples(REFERENCE, tmp_path)
-    assert cli.run(["apply"]) == 0
-    tenant = tmp_path / "accounts.d/acme.yaml"
-    tenant.write_text(tenant.read_text().replace("weight: 5\n", "weight: 6\n", 1))
-    (tmp_path / "accounts.d/broken.yaml").write_text("version: 1\ntenant: broken\nsurplus: 1\n")
-    return tmp_path
+@pytest.fixture(scope="module")
+def applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Works in a folder whose accounts.d was applied and has changed and broken since."""
+    folder = tmp_path_factory.mktemp("applied")
+    write_examples(REFERENCE, folder)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.chdir(folder)
+        assert cli.run(["apply"]) == 0
+        tenant = folder / "accounts.d/acme.yaml"
+        tenant.write_text(tenant.read_text().replace("weight: 5\n", "weight: 6\n", 1))
+        (folder / "accounts.d/broken.yaml").write_text("version: 1\ntenant: broken\nsurplus: 1\n")
+        yield
 
 
+@pytest.mark.usefixtures("applied")
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -150,12 +183,11 @@ def applied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ["cases"],
         ["referrals"],
         ["held"],
+        ["outbox"],
     ],
     ids=" ".join,
 )
-def test_each_json_key_is_named_at_its_command(
-    applied: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_each_json_key_is_named_at_its_command(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     cli.run([*arguments, "--format", "json"])
     answer = json.loads(capsys.readouterr().out)
@@ -172,10 +204,11 @@ def test_each_json_key_is_named_at_its_command(
         ("case", entry_json(ENTRY)),
         ("referrals", referral_json(REFERRAL)),
         ("held", held_json(HELD)),
+        ("outbox", outbox_json(SENT)),
         ("fetch", dict.fromkeys(field.name for field in fields(StepLine))),
         ("send", dict.fromkeys(field.name for field in fields(DeliveryLine))),
     ],
-    ids=["cases", "case", "referrals", "held", "fetch", "send"],
+    ids=["cases", "case", "referrals", "held", "outbox", "fetch", "send"],
 )
 def test_each_json_key_of_a_row_is_named_at_its_command(words: str, value: Mapping[str, Any]) -> None:
     assert keys_of(dict(value)) <= set(codes(REFERENCE.section(f"`reconciler {words}`")))

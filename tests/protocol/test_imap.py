@@ -157,7 +157,7 @@ def test_one_session_serves_many_rounds_and_sees_new_mail(dovecot: Dovecot, user
         for number in (4, 5):
             listing = session.list("INBOX", known, None)
             assert len(list(session.fetch(listing, uids(listing)))) == len(listing.mails)
-            assert session.acknowledge(listing, uids(listing), "seen", None) == frozenset()
+            assert session.acknowledge(listing, uids(listing), "seen", None).refused == frozenset()
             known.update(uids(listing))
             dovecot.deliver(user, mail(number))
         assert uids(session.list("INBOX", known, None)) == ["5"]
@@ -206,7 +206,7 @@ def test_acknowledging_does_what_it_says(
     move_to = "Erledigt/Größe & mehr" if how == "move" else None
     with session_of(dovecot, user, after_fetch=how, move_to=move_to) as session:
         listing = session.list("INBOX", (), None)
-        assert session.acknowledge(listing, ["1", "3"], how, move_to) == frozenset()
+        assert session.acknowledge(listing, ["1", "3"], how, move_to).refused == frozenset()
     kept = dovecot.messages(user)
     assert [stored.uid for stored in kept] == left
     assert {stored.uid: stored.flags for stored in kept} == {
@@ -222,7 +222,7 @@ def test_a_vanished_mail_counts_as_acknowledged(dovecot: Dovecot, user: str, how
     with session_of(dovecot, user) as session:
         listing = session.list("INBOX", (), None)
         dovecot.expunge(user, [1, 2, 3])
-        assert session.acknowledge(listing, uids(listing), how, "Done") == frozenset()
+        assert session.acknowledge(listing, uids(listing), how, "Done").refused == frozenset()
 
 
 def test_mail_another_client_marked_deleted_is_not_removed(dovecot: Dovecot, user: str) -> None:
@@ -256,7 +256,7 @@ def test_folders_are_read_side_by_side_under_their_own_names(dovecot: Dovecot, u
     with session_of(dovecot, user) as session:
         listings = [session.list(folder, (), None) for folder in ("INBOX", 'Rückfragen "Süd" & Co')]
         raws = [[fetched.raw for fetched in session.fetch(listing, ["1"])] for listing in listings]
-        assert session.acknowledge(listings[0], ["1"], "seen", None) == frozenset()
+        assert session.acknowledge(listings[0], ["1"], "seen", None).refused == frozenset()
     assert raws == [[mail(1)], [mail(9)]]
     assert [stored.uid for stored in dovecot.messages(user) if stored.flags] == [1]
 

@@ -297,7 +297,7 @@ def test_what_the_server_refuses_is_told(how: str) -> None:
     answers = (SELECTED, ("UID STORE", no), ("UID MOVE", no), ("NOOP", OK), present)
     with ScriptedServer(talking(*LOGGED_IN, *answers)) as server:
         session = session_with(server)
-        assert session.acknowledge(LISTING, ["3", "9"], how, "Done") == {"3", "9"}
+        assert session.acknowledge(LISTING, ["3", "9"], how, "Done").refused == {"3", "9"}
         session.close()
 
 
@@ -327,7 +327,7 @@ def test_mails_are_removed_by_what_the_server_offers(capabilities: list[str], ho
     answers = (offering(*capabilities), *LOGGED_IN[1:], SELECTED, ("UID", OK), ("EXPUNGE", OK))
     with ScriptedServer(talking(*answers)) as server:
         session = session_with(server, expunge="exclusive")
-        assert session.acknowledge(LISTING, ["9", "3"], how, "Done") == frozenset()
+        assert session.acknowledge(LISTING, ["9", "3"], how, "Done").refused == frozenset()
         session.close()
         spoken = [line.partition(" ")[2] for line in server.received]
     assert spoken[spoken.index('SELECT "INBOX"') + 1 : -1] == said

@@ -329,3 +329,49 @@ def test_after_an_accepted_mail_other_answers_must_be_quick_again() -> None:
         begin = time.monotonic()
         assert connection.deliver(SENDER, "silent@partner.example", MAIL).outcome is Outcome.TEMPORARY
         assert time.monotonic() - begin < 10
+
+
+@pytest.mark.parametrize(
+    ("command", "answer", "fault"),
+    [
+        ("MAIL", b"530 5.7.0 Authentication required\r\n", Condition.AUTH_FAILED),
+        ("MAIL", b"550 5.7.57 Client was not authenticated\r\n", Condition.AUTH_FAILED),
+        ("RCPT", b"535 5.7.8 credentials expired\r\n", Condition.AUTH_FAILED),
+        ("MAIL", b"538 5.7.11 encryption required\r\n", Condition.TLS_FAILED),
+        ("MAIL", b"550 5.7.60 no permission to send as this sender\r\n", None),
+        ("RCPT", b"550 5.7.1 relaying denied\r\n", None),
+        ("RCPT", b"550 5.1.1 no such user\r\n", None),
+        ("MAIL", b"552 5.3.4 too large\r\n", None),
+    ],
+    ids=["530", "5.7.57", "535", "538", "5.7.60", "relaying", "no such user", "552"],
+)
+def test_a_refusal_of_the_account_is_told_from_one_of_the_mail(
+    command: str, answer: bytes, fault: Condition | None
+) -> None:
+    script = smtp((command, answer), *OPENING)
+    with ScriptedServer(script) as server, connection_to(server, limits=IMPATIENT) as connection:
+        delivery = connection.deliver(SENDER, "expert@partner.example", MAIL)
+        assert connection.usable
+    assert delivery.fault is fault
+    assert delivery.outcome is (Outcome.PERMANENT if fault is None else Outcome.TEMPORARY)
+    assert answer[:3].decode() in f"{delivery.code} {delivery.text}"
+
+
+@pytest.mark.parametrize(
+    ("answer", "alive"),
+    [(b"250 ok\r\n", True), (b"421 idle\r\n", False), (CLOSE, False), (NOTHING, False)],
+    ids=["answers", "421", "closed", "silent"],
+)
+def test_an_idle_connection_is_asked_whether_it_still_serves(answer: bytes, alive: bool) -> None:
+    script = smtp(EHLO, ("NOOP", answer))
+    with ScriptedServer(script) as server, connection_to(server, limits=IMPATIENT) as connection:
+        assert connection.alive() is connection.usable is alive
+
+
+def test_what_a_server_offers_is_told(smtp_server: SmtpServer, tls_environment: None) -> None:
+    changes: dict[str, Any] = {"host": "localhost", "security": "starttls", "port": smtp_server.port}
+    with connection_to(smtp_server, **changes) as connection:
+        assert (connection.offer.tls, "PLAIN" in connection.offer.auth) == (True, True)
+        assert connection.offer.size == 33554432
+    with connection_to(smtp_server, port=smtp_server.old_port) as connection:
+        assert (connection.offer.tls, connection.offer.auth, connection.offer.size) == (False, (), 65536)

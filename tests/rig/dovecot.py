@@ -20,7 +20,7 @@ from imapclient import IMAPClient
 
 from tests.rig.certificate import Certificate
 
-INSTALL = "Dovecot is missing; run: sudo apt-get install -y dovecot-imapd"
+INSTALL = "Dovecot is missing; run: sudo apt-get install -y dovecot-imapd dovecot-pop3d"
 
 _CONFIG = """
 base_dir = {run}/base
@@ -30,6 +30,7 @@ info_log_path = {run}/info.log
 login_log_format_elements = user=<%u> port=%a session=<%{{session}}>
 mail_log_prefix = "%s(%u)<%{{session}}>: "
 imap_logout_format = bodies=%{{fetch_body_count}} headers=%{{fetch_hdr_count}}
+pop3_logout_format = retr=%{{retr_count}} dele=%{{deleted_count}}
 protocols = {protocols}
 listen = 127.0.0.1
 disable_plaintext_auth = no
@@ -312,6 +313,20 @@ class Dovecot:
 
     def _open_sessions(self, user: str) -> set[str]:
         return self._logins(user).keys() - self._ended(user).keys()
+
+    def bodies_retrieved(self, user: str) -> int:
+        """How many bodies were fetched over POP3; waits until the user's POP3 sessions have ended."""
+        name = re.escape(user.lower())
+        login, end = rf"pop3-login: Info: Login: user=<{name}>", rf"pop3\({name}\)<[^>]+>: Info: .*retr=(\d+)"
+        wait_until(
+            lambda: len(re.findall(login, self._log())) == len(re.findall(end, self._log())),
+            f"the POP3 sessions of {user} have ended",
+        )
+        return sum(map(int, re.findall(end, self._log())))
+
+    def pop3_logins(self, user: str) -> int:
+        """How many POP3 logins were made as this user."""
+        return len(re.findall(rf"pop3-login: Info: Login: user=<{re.escape(user.lower())}>", self._log()))
 
     def logins(self, user: str) -> int:
         """How many IMAP logins others than the rig have made as this user."""

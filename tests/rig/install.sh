@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes sure that the tests' real mail server is there: installs it as root or in CI, else says the one command to run.
 set -eu
-if [ -x /usr/sbin/dovecot ] && [ -x /usr/lib/dovecot/imap ] && command -v openssl >/dev/null; then exit 0; fi
+if [ -x /usr/sbin/dovecot ] && [ -x /usr/lib/dovecot/imap ] && [ -x /usr/lib/dovecot/pop3 ] && command -v openssl >/dev/null; then exit 0; fi
 packages="dovecot-imapd dovecot-pop3d openssl"
 if [ "$(id -u)" = 0 ]; then
   sudo=""

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 CLOSE = b"\0close"
 NOTHING = b""
@@ -64,7 +65,7 @@ class ScriptedServer:
         self.host, self.port = "127.0.0.1", int(self._listener.getsockname()[1])
         self._connections: list[socket.socket] = []
 
-    def __enter__(self) -> ScriptedServer:
+    def __enter__(self) -> Self:
         if self.script is not None:
             self._listener.listen(50)
             threading.Thread(target=self._accept, args=(self.script,), daemon=True).start()

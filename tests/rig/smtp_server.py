@@ -16,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword, Session
 from aiosmtpd.smtp import Envelope as Transaction
 from imapclient import IMAPClient
 
+from reconciler.demo.bounce import bounce
+from reconciler.demo.envelope import Envelope as DemoEnvelope
 from tests.rig.certificate import Certificate
 
 BEHAVIOURS = {
@@ -33,6 +36,9 @@ BEHAVIOURS = {
     "hang": "the data is never answered and not recorded",
     "drop-after-dot": "the data is recorded and delivered, then the connection closed without an answer",
     "drop-at-rcpt": "the connection is closed without an answer to RCPT",
+    "closing": "RCPT is answered 421 4.3.2 and the connection closed",
+    "lose": "the data is recorded and answered 250, but delivered nowhere",
+    "bounce": "the data is recorded and answered 250; the envelope sender gets a delivery status notification",
     "accept": "the data is recorded, delivered and answered 250",
 }
 _AT_RCPT = {"tempfail": "451 4.3.0 Try again later", "permfail": "550 5.1.1 No such user here"}
@@ -79,6 +85,8 @@ class _Handler:
     def behaviour(self, address: str) -> str:
         mailbox = mailbox_of(address)
         told: dict[str, str] = json.loads(self.control.read_text()) if self.control.exists() else {}
+        if exactly := told.get(f"={address.lower()}"):
+            return exactly
         named = [word for word in BEHAVIOURS if mailbox.startswith(word)]
         return told.get(mailbox) or (named[0] if named else "accept")
 
@@ -88,6 +96,9 @@ class _Handler:
         behaviour = self.behaviour(address)
         if behaviour == "drop-at-rcpt":
             _cut(server)
+        if behaviour == "closing":
+            _transport(server).write(b"421 4.3.2 Closing the connection\r\n")
+            _transport(server).close()
         if behaviour in _AT_RCPT:
             return _AT_RCPT[behaviour]
         envelope.rcpt_tos.append(address)
@@ -128,11 +139,18 @@ class _Handler:
             return
         host, port, password = self.imap.split(":", 2)
         for address in envelope.rcpt_tos:
-            trace = f"Return-Path: <{_sender(envelope)}>\r\nDelivered-To: {address}\r\n"
+            behaviour = self.behaviour(address)
+            to, raw = address, envelope.original_content or b""
+            if behaviour == "lose":
+                continue
+            if behaviour == "bounce":
+                original = DemoEnvelope(_sender(envelope), (address,), raw)
+                to, raw = original.mail_from, bounce(original, address, host="mail.example", now=datetime.now(UTC))
+            trace = f"Return-Path: <{'' if behaviour == 'bounce' else _sender(envelope)}>\r\nDelivered-To: {to}\r\n"
             with IMAPClient(host, int(port), ssl=False, timeout=20) as client:
                 client._imap.debug = 0
-                client.login(mailbox_of(address), password)
-                client.append("INBOX", trace.encode() + (envelope.original_content or b""))
+                client.login(mailbox_of(to), password)
+                client.append("INBOX", trace.encode() + raw)
 
 
 def _authenticator(password: str) -> Any:
@@ -209,23 +227,40 @@ class SmtpServer:
 
     def behave(self, address: str, behaviour: str | None) -> None:
         """From now on do this with mail to `address`, a word of `BEHAVIOURS`; None goes back to the address's own."""
+        self._tell(mailbox_of(address), behaviour)
+
+    def behave_exactly(self, address: str, behaviour: str | None) -> None:
+        """The same for this very address and no subaddress of it."""
+        self._tell(f"={address.lower()}", behaviour)
+
+    def _tell(self, key: str, behaviour: str | None) -> None:
         if behaviour is not None and behaviour not in BEHAVIOURS:
             raise ValueError(f"no such behaviour: {behaviour}")
         told = json.loads(self.control.read_text()) if self.control.exists() else {}
-        told[mailbox_of(address)] = behaviour
+        told[key] = behaviour
         fresh = self.control.with_suffix(".new")
         fresh.write_text(json.dumps(told))
         fresh.replace(self.control)
 
     def envelopes(self, to: str | None = None) -> list[Envelope]:
         """What was accepted so far, oldest first; with `to` only what went to that mailbox (any subaddress)."""
-        lines = self.record.read_text().splitlines() if self.record.exists() else []
-        rows = [json.loads(line) for line in lines]
-        every = [
+        every, _ = self.envelopes_since(0)
+        return [one for one in every if to is None or mailbox_of(to) in map(mailbox_of, one.rcpt_tos)]
+
+    def envelopes_since(self, position: int) -> tuple[list[Envelope], int]:
+        """What was accepted after a position of the record, oldest first, and the position after it; 0 is the start."""
+        if not self.record.exists():
+            return [], position
+        with self.record.open("rb") as file:
+            file.seek(position)
+            lines = file.read().splitlines(keepends=True)
+        whole = [line for line in lines if line.endswith(b"\n")]
+        rows = [json.loads(line) for line in whole]
+        found = [
             Envelope(**{**row, "rcpt_tos": tuple(row["rcpt_tos"]), "data": base64.b64decode(row["data"])})
             for row in rows
         ]
-        return [one for one in every if to is None or mailbox_of(to) in map(mailbox_of, one.rcpt_tos)]
+        return found, position + sum(map(len, whole))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -229,6 +229,9 @@ def test_a_reply_account_drains_until_its_last_answer_came(running: System) -> N
 def test_who_lost_the_lease_writes_nothing(running: System) -> None:
     before = running.state
     running.folder.write("acme", account("a", weight=9), account("b"), system("reply"))
-    with take(running.store, Right.APPLY, "run", NOW + timedelta(days=1)), pytest.raises(Unavailable, match="lost the writer lease"):
+    with (
+        take(running.store, Right.APPLY, "run", NOW + timedelta(days=1)),
+        pytest.raises(Unavailable, match="lost the writer lease"),
+    ):
         running.apply()
     assert running.state == before

@@ -26,7 +26,10 @@ def rewrite(store: Store, **values: Any) -> None:
 
 
 def test_a_held_lease_is_refused_with_its_holders_name(store: Store) -> None:
-    with take(store, Right.APPLY, "run", NOW), pytest.raises(Unavailable, match=rf"run \(pid {os.getpid()} on ") as caught:
+    with (
+        take(store, Right.APPLY, "run", NOW),
+        pytest.raises(Unavailable, match=rf"run \(pid {os.getpid()} on ") as caught,
+    ):
         take(store, Right.APPLY, "apply", NOW)
     assert caught.value.exit_code is ExitCode.UNAVAILABLE
 

@@ -1,0 +1,87 @@
+"""What happens to a mail that answers a referral: filed if no person wrote it, passed on if all is as expected."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from reconciler.core.account import FurtherAnswers
+from reconciler.core.case import CaseState
+from reconciler.core.correlation import Correlation
+from reconciler.core.decision import Action, Context, Decision, HoldReason, ReferralView, held
+from reconciler.core.kind import Classification, Kind
+from reconciler.core.message import Message
+from reconciler.core.referral import ReferralEvent, ReferralKind, ReferralState, is_expected, move
+
+NO_PERSON = frozenset({Kind.AUTO_REPLY, Kind.BOUNCE, Kind.RECEIPT})
+"""Kinds that say something about a mail of ours and are filed with it; nobody, not even by release, relays them."""
+
+
+def decide_answer(
+    base: Decision,
+    message: Message,
+    classification: Classification,
+    correlation: Correlation,
+    context: Context,
+    referral: ReferralView,
+) -> Decision:
+    """Decide a mail with the referral's token: a forward's answer is relayed, an inquiry's goes to the agent."""
+    base = replace(base, referral_id=referral.id, seen_state=referral.state)
+    if classification.kind in NO_PERSON:
+        return _report(base, classification, referral)
+    if not context.is_released:
+        if doubt := _doubt_about_author(message, classification, referral):
+            return held(base, *doubt)
+        if context.is_copy:
+            return replace(base, action=Action.COPY)
+        if context.predates_restore:
+            return held(base, HoldReason.AFTER_RESTORE, "it came before the backup was restored and may be passed on")
+    if referral.state is ReferralState.WITHDRAWN:
+        return held(base, HoldReason.WITHDRAWN, "the referral was withdrawn")
+    late = referral.state is ReferralState.EXPIRED or correlation.expired
+    answered = replace(base, event=ReferralEvent.ANSWER, late=late)
+    if referral.kind is ReferralKind.INQUIRY:
+        return replace(answered, action=Action.TO_AGENT)
+    if not context.is_released and (doubt := _doubt_about_time(message, context, referral, late=late)):
+        return held(base, *doubt)
+    return replace(answered, action=Action.RELAY)
+
+
+def _doubt_about_author(
+    message: Message, classification: Classification, referral: ReferralView
+) -> tuple[HoldReason, str] | None:
+    """Whether it may not be the contact who wrote this, or no person at all."""
+    if classification.kind is not Kind.HUMAN:
+        return HoldReason.NOT_HUMAN, f"a mail of kind {classification.kind} is never passed on by itself"
+    sender = message.head.sender
+    if sender is None or not sender.address:
+        return HoldReason.NO_SENDER, "the mail has no usable From"
+    if not is_expected(sender, referral.contact, referral.answer_from):
+        asked = f"asked was {referral.contact.address} (answer_from: {referral.answer_from})"
+        return HoldReason.UNEXPECTED_SENDER, f"from {sender.address}, {asked}"
+    return None
+
+
+def _doubt_about_time(
+    message: Message, context: Context, referral: ReferralView, *, late: bool
+) -> tuple[HoldReason, str] | None:
+    """Whether the customer should still, or again, get this answer by itself."""
+    if late:
+        return HoldReason.LATE_ANSWER, "the answer came after the referral had expired"
+    if context.case_state is CaseState.CLOSED:
+        return HoldReason.CASE_CLOSED, "the case was closed before the answer came"
+    if referral.state is ReferralState.ANSWERED and context.further_answers is FurtherAnswers.HOLD:
+        return HoldReason.FURTHER_ANSWER, "the referral is answered already (further_answers: hold)"
+    if any(to.key == referral.target.key for to in (*message.head.to, *message.head.cc)):
+        return HoldReason.CUSTOMER_COPIED, f"{referral.target.address} is among its recipients and has it already"
+    return None
+
+
+def _report(base: Decision, classification: Classification, referral: ReferralView) -> Decision:
+    """A bounce, auto-reply or receipt: nothing is sent, the referral remembers what it says."""
+    filed = replace(base, action=Action.FILE)
+    if classification.kind is Kind.BOUNCE and classification.bounce is not None and classification.bounce.permanent:
+        event = ReferralEvent.BOUNCE if move(referral.state, ReferralEvent.BOUNCE) else None
+        return replace(filed, event=event, detail=classification.bounce.status or "")
+    if classification.kind is Kind.AUTO_REPLY and classification.out_of_office:
+        return replace(filed, out_of_office=True, out_of_office_until=classification.until)
+    return filed

@@ -1,0 +1,126 @@
+"""The values of routing: what is known beside a mail, what is decided about it, and why a mail is held."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date
+from enum import StrEnum
+
+from reconciler.core.account import AccountType, AnswerFrom, FurtherAnswers
+from reconciler.core.case import CaseState
+from reconciler.core.message import Address
+from reconciler.core.referral import ReferralEvent, ReferralKind, ReferralState
+from reconciler.core.rule import Rule, Then
+
+NO_CHANGE = Then()
+
+
+class Action(StrEnum):
+    """What is done with a mail. Exactly one; only `relay` and `to_agent` send anything."""
+
+    OPEN_CASE = "open_case"
+    CONTINUE_CASE = "continue_case"
+    RELAY = "relay"
+    TO_AGENT = "to_agent"
+    COPY = "copy"
+    FILE = "file"
+    UNASSIGNED = "unassigned"
+    DISCARD = "discard"
+    HOLD = "hold"
+
+
+class HoldReason(StrEnum):
+    """Why a mail waits for a person."""
+
+    UNCORRELATED = "uncorrelated"
+    FORGED_TOKEN = "forged-token"
+    CONFLICTING_EVIDENCE = "conflicting-evidence"
+    NOT_HUMAN = "not-human"
+    UNEXPECTED_SENDER = "unexpected-sender"
+    FURTHER_ANSWER = "further-answer"
+    LATE_ANSWER = "late-answer"
+    WITHDRAWN = "referral-withdrawn"
+    CASE_CLOSED = "case-closed"
+    CUSTOMER_COPIED = "customer-copied"
+    TENANT_RETIRED = "tenant-retired"
+    UNREADABLE = "unreadable"
+    NO_SENDER = "no-sender"
+    OWN_ADDRESS = "own-address"
+    LOOP = "loop"
+    SIGNED_OR_ENCRYPTED = "signed-or-encrypted"
+    EMPTY_ANSWER = "empty-answer"
+    CANNOT_SEND = "cannot-send"
+    BY_RULE = "by-rule"
+    POISON = "poison"
+    AFTER_RESTORE = "after-restore"
+
+
+@dataclass(frozen=True, slots=True)
+class ReferralView:
+    """What deciding needs to know of the referral a mail belongs to; `target` is where its answer goes."""
+
+    id: int
+    kind: ReferralKind
+    state: ReferralState
+    contact: Address
+    target: Address
+    answer_from: AnswerFrom
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is known beside the mail. `tenant` is the account's own; None on a main account.
+
+    `case_state` and `referral` are those of the correlated case; `further_answers` and `rules` are settings of the
+    tenant the mail belongs to. `is_own` tells an address of ours; `is_echo` that the mail is one we sent ourselves,
+    `is_copy` that the very same mail has been relayed for the referral already; `is_released` that a person has
+    looked at it and answers for it; `is_probe` that it is a test mail of `reconciler probe`, or its bounce;
+    `predates_restore` that it may have been passed on before the store was restored
+    from a backup.
+    """
+
+    tenant: str | None
+    account_id: str
+    account_type: AccountType
+    is_own: Callable[[str], bool]
+    rules: tuple[Rule, ...] = ()
+    case_state: CaseState | None = None
+    referral: ReferralView | None = None
+    further_answers: FurtherAnswers = FurtherAnswers.HOLD
+    tenant_retired: bool = False
+    is_echo: bool = False
+    is_copy: bool = False
+    is_released: bool = False
+    is_probe: bool = False
+    predates_restore: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What happens to the mail, and why. `tenant` None: for the operators. `rule` None: no rule was hit.
+
+    `event` and `out_of_office` are what the mail does to the referral; `then` what the rule adds to the case.
+    `seen_state` is the referral's state the decision rests on: if it has changed since, decide anew.
+    """
+
+    action: Action
+    tenant: str | None
+    case_id: int | None = None
+    referral_id: int | None = None
+    reason: HoldReason | None = None
+    detail: str = ""
+    event: ReferralEvent | None = None
+    out_of_office: bool = False
+    out_of_office_until: date | None = None
+    late: bool = False
+    delivery_failed: bool = False
+    seen_state: ReferralState | None = None
+    rule: str | None = None
+    missed: tuple[str, ...] = ()
+    then: Then = NO_CHANGE
+
+
+def held(base: Decision, reason: HoldReason, detail: str) -> Decision:
+    """The decision to set the mail aside for a person."""
+    return replace(base, action=Action.HOLD, reason=reason, detail=detail)

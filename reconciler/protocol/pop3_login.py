@@ -1,0 +1,135 @@
+"""How a POP3 connection is made, protected and logged in; knows nothing of mails."""
+
+from __future__ import annotations
+
+import contextlib
+import poplib
+import re
+import ssl
+from collections.abc import Mapping, Sequence
+from io import BufferedReader
+from typing import Any, cast
+
+from reconciler.core.errors import ReconcilerError
+from reconciler.core.health import Condition, Refused, Trouble
+from reconciler.core.secret import Secret
+from reconciler.core.settings import Security
+from reconciler.protocol.base import Limits
+from reconciler.protocol.connection import CleanStart, client_context, do_not_delay
+from reconciler.protocol.pop3_failure import (
+    Code,
+    answer_of,
+    busy,
+    code_of,
+    coded_failure,
+    meaning,
+    sounds_busy,
+    translated,
+)
+from reconciler.protocol.pop3_settings import Pop3Settings
+
+Capabilities = Mapping[str, Sequence[str]]
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def logged_in_client(settings: Pop3Settings, secret: Secret, limits: Limits, where: str) -> poplib.POP3:
+    """Connect, protect the connection as `settings.security` says, and log in; raises what `open_session` raises."""
+    with translated(where, "connect"):
+        client = _connected(settings, limits)
+    try:
+        with translated(where, "start TLS"):
+            _protect(client, settings, where)
+        _log_in(client, settings.username, secret, where)
+    except BaseException:
+        drop(client)
+        raise
+    return client
+
+
+def drop(client: poplib.POP3) -> None:
+    """Close the connection without a word; never raises."""
+    with contextlib.suppress(OSError):
+        client.close()
+
+
+def ask(client: Any, command: str) -> None:
+    """Send a command and read the first line of its answer; raises poplib.error_proto unless it is +OK."""
+    client._shortcmd(command)
+
+
+def ask_for_lines(client: Any, command: str) -> list[bytes]:
+    """Send a command and read its multi-line answer of short lines (up to 2,048 bytes); raises as `ask`."""
+    lines: list[bytes] = client._longcmd(command)[1]
+    return lines
+
+
+def capabilities(client: poplib.POP3) -> Capabilities | None:
+    """What the server announces (RFC 2449 section 5), by upper-case name; None if it does not know CAPA."""
+    try:
+        lines = ask_for_lines(client, "CAPA")
+    except poplib.error_proto as error:
+        if answer_of(error) is None:
+            raise
+        return None
+    words = (line.decode("ascii", "replace").split() for line in lines)
+    return {name.upper(): arguments for name, *arguments in filter(None, words)}
+
+
+def seconds_between_logins(known: Capabilities | None) -> float:
+    """LOGIN-DELAY (RFC 2449 section 6.5); 0 if the server names none."""
+    arguments = (known or {}).get("LOGIN-DELAY", ())
+    return float(arguments[0]) if arguments and re.fullmatch("[0-9]{1,7}", arguments[0]) else 0.0
+
+
+def _connected(settings: Pop3Settings, limits: Limits) -> poplib.POP3:
+    host, port, patience = settings.host, settings.effective_port, limits.connect
+    client: poplib.POP3
+    if settings.security is Security.TLS:
+        client = poplib.POP3_SSL(host, port, timeout=patience, context=client_context())
+    else:
+        client = poplib.POP3(host, port, timeout=patience)
+    do_not_delay(client.sock)
+    client.sock.settimeout(limits.command)
+    return client
+
+
+def _protect(client: poplib.POP3, settings: Pop3Settings, where: str) -> None:
+    if settings.security is not Security.STARTTLS:
+        return
+    if "STLS" not in (capabilities(client) or {}):
+        raise Refused(Condition.TLS_FAILED, f"{where} does not offer STARTTLS; use security: tls and port 995")
+    client.stls(context=cast("ssl.SSLContext", CleanStart(where, lambda: cast("BufferedReader", client.file))))
+
+
+def _log_in(client: poplib.POP3, username: str, secret: Secret, where: str) -> None:
+    # Raised outside the handler: a chained cause's words and frames can hold the password.
+    failure: ReconcilerError
+    try:
+        password = secret.reveal()
+        if _CONTROL.search(password):
+            raise Refused(Condition.AUTH_FAILED, f"{where}: the password has a control character; correct the secret")
+        client.user(username)
+        client.pass_(password)
+        return
+    except ReconcilerError as error:
+        failure = error
+    except Exception as error:
+        failure = _login_failure(error, client, secret, where)
+    raise failure
+
+
+def _login_failure(error: Exception, client: poplib.POP3, secret: Secret, where: str) -> Trouble | Refused:
+    text = answer_of(error, secret.reveal()) if isinstance(error, poplib.error_proto) else None
+    if text is None:
+        return meaning(error, where, "log in", secret.reveal())
+    wait = None
+    if code_of(text) is Code.LOGIN_DELAY:
+        with contextlib.suppress(Exception):
+            wait = seconds_between_logins(capabilities(client))
+    coded = coded_failure(text, where, wait=wait)
+    if coded is not None:
+        return coded
+    if sounds_busy(text):
+        return busy(text, where)
+    return Refused(Condition.AUTH_FAILED, f"{where} refused the login ({text}); correct username or secret")
