@@ -17,7 +17,7 @@ from unittest.mock import patch
 
 from reconciler.cli.compose import house, registry
 from reconciler.cli.main import run
-from reconciler.core.outbox import DeliveryLine
+from reconciler.core.outbox import DeliveryLine, OutboxRow
 from reconciler.runtime.clock import utc_now
 from reconciler.runtime.cycle import Engine
 from reconciler.runtime.delivery import Sender
@@ -32,7 +32,7 @@ from reconciler.runtime.writer import Writer
 from reconciler.source.secret import SecretStore
 from reconciler.store.database import Store, open_store
 from reconciler.store.filing import Filing
-from reconciler.store.outbox import OutboxRow, list_rows, read_data
+from reconciler.store.outbox import list_rows, read_data
 from tests.world import AGENT, World, mail
 
 QUESTION = "Where is my parcel?"

@@ -16,6 +16,7 @@ from reconciler.core.health import Condition, Trouble
 from reconciler.core.heartbeat import Loop
 from reconciler.core.schedule import StepEnd, Turn, after_step, due, next_opening
 from reconciler.protocol.base import Limits, Session
+from reconciler.runtime.clock import steady_now
 from reconciler.runtime.fleet import FetchAccount
 from reconciler.runtime.observer import UNOBSERVED, Observer
 from reconciler.runtime.step import Cursor, Step, StepReport, Tools, failed, finish
@@ -79,7 +80,7 @@ class Engine:
         """Open a cycle whenever an account is due, until `stop`."""
         while not self._stopping.is_set():
             self._swap_accounts()
-            if keys := due(self._turns, self._running, self._tools.clock()):
+            if keys := due(self._turns, self._running, steady_now()):
                 self._run_cycle(keys)
             else:
                 self._wait(self._until_next())
@@ -123,7 +124,7 @@ class Engine:
         if self._next_accounts is None:
             return
         accounts, self._next_accounts = dict(self._next_accounts), None
-        now = self._tools.clock()
+        now = steady_now()
         for key in self._accounts.keys() - accounts.keys():
             self._turns.pop(key, None)
             if key not in self._running:
@@ -224,7 +225,7 @@ class Engine:
 
     def _until_next(self) -> float:
         opening = next_opening(self._turns, self._running)
-        wait = (opening - self._tools.clock()).total_seconds() if opening else 1.0
+        wait = (opening - steady_now()).total_seconds() if opening else 1.0
         return max(0.001, min(wait, 1.0, self._until_late() if self._running else 1.0))
 
     def _see_who_is_late(self) -> None:
@@ -249,11 +250,11 @@ class Engine:
         bad = report.connection_lost
         if account.key in self._accounts:
             end = StepEnd(bad, report.permanent, report.backlog, report.wait)
-            turn = self._turns.get(account.key, Turn(self._tools.clock()))
+            turn = self._turns.get(account.key, Turn(steady_now()))
             poll = self._accounts[account.key].account.poll
-            turn = after_step(turn, end, poll, self._tools.clock(), random.random())
+            turn = after_step(turn, end, poll, steady_now(), random.random())
             if self._accounts[account.key] != account:
-                turn = Turn(self._tools.clock(), turn.backlog)
+                turn = Turn(steady_now(), turn.backlog)
             self._turns[account.key] = turn
         else:
             self._drop_line(account.key)

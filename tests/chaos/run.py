@@ -6,6 +6,7 @@ import argparse
 import itertools
 import random
 import shutil
+import signal
 import sqlite3
 import sys
 import tempfile
@@ -193,6 +194,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     dovecot, smtp_server = Dovecot(directory, certificate), SmtpServer(directory, certificate)
     print(f"seed {campaign.seed}; servers and state are in {directory}", file=sys.stderr)
     started = time.monotonic()
+    # Ended from outside, it ends its servers and the program too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         dovecot.start()
         smtp_server.start()
