@@ -6,6 +6,8 @@ BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
 STAMP := .venv/.complete
 PYTHON ?= python3
+# Hundreds of tests start the program: without bytecode each start would compile it anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 help: ## list these words
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 20
@@ -14,7 +16,7 @@ setup: $(STAMP) ## make .venv with the command reconciler in it
 
 $(STAMP): pyproject.toml uv.lock
 ifdef UV
-	@$(UV) sync --quiet --locked --all-extras --all-groups
+	@$(UV) sync --quiet --locked --compile-bytecode --all-extras --all-groups
 else
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --upgrade pip
