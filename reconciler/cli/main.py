@@ -14,6 +14,7 @@ from reconciler.cli.apply import ack, apply, history
 from reconciler.cli.backup import backup
 from reconciler.cli.demo import demo
 from reconciler.cli.init import init
+from reconciler.cli.inspect import inspect
 from reconciler.cli.new import new
 from reconciler.cli.plan import plan
 from reconciler.cli.probe import probe
@@ -41,6 +42,7 @@ app.command(name="run")(run_system)
 app.command()(fetch.fetch)
 app.command()(fetch.send)
 app.command()(probe)
+app.command()(inspect)
 for _command in (
     cases.cases,
     cases.case,

@@ -8,11 +8,11 @@ from datetime import date
 
 from reconciler.core.absence import absent_until
 from reconciler.core.bounce import BounceDetail, bounce_detail
-from reconciler.core.kind_signals import SIGNALS, Kind, Seen, look_at
+from reconciler.core.kind_signals import RELAYED, SIGNALS, Kind, Seen, look_at
 from reconciler.core.kind_wording import ABSENCE
 from reconciler.core.message import Message
 
-__all__ = ["BounceDetail", "Classification", "Evidence", "Kind", "classify"]
+__all__ = ["BounceDetail", "Classification", "Evidence", "Kind", "classify", "relayed_by_itself"]
 
 _ABSENCE_SUBJECT = re.compile(
     r"out[\s-]of[\s-](?:the[\s-])?office|abwesenheit|vacation|absence du bureau|fuera de (?:la )?oficina"
@@ -63,3 +63,8 @@ def _out_of_office(seen: Seen) -> bool:
     """An absence is told, not just receipt: "Automatic reply" alone may be either."""
     vacation = any("vacation" in value.lower() for value in seen.head.all("auto-submitted"))
     return vacation or bool(_ABSENCE_SUBJECT.match(seen.subject) or ABSENCE.search(seen.words))
+
+
+def relayed_by_itself(kind: Kind) -> bool:
+    """Whether a mail of this kind may go on to a customer without a person's word."""
+    return kind in RELAYED

@@ -28,6 +28,10 @@ class Kind(StrEnum):
     LOOP = "loop"
 
 
+RELAYED = frozenset({Kind.HUMAN})
+"""The kinds that are passed on to a customer without a person's word."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """A message as the signs look at it. `subject` and `words` are folded; `words` are only what the writer says."""

@@ -21,6 +21,7 @@ from reconciler.core.outbox import DeliveryLine, OutboxRow, OutboxState
 from reconciler.core.plan import Op
 from reconciler.core.referral import Referral, ReferralKind, ReferralState
 from reconciler.report.cases import case_json, entry_json, held_json, outbox_json, referral_json
+from reconciler.report.inspect import inspected
 from tests.docs.pages import codes, fences, page, rows, write_examples
 
 REFERENCE = page("docs/reference.md")
@@ -107,6 +108,13 @@ def commands() -> dict[str, Any]:
 
 
 COMMANDS = commands()
+INSPECTED = b"""From: a@b.example
+To: c@d.example
+Auto-Submitted: auto-replied
+Content-Disposition: attachment; filename=a.bin
+Content-Type: application/octet-stream
+
+x"""
 _WORD = re.compile(r"--[a-z-]+")
 
 
@@ -207,8 +215,9 @@ def test_each_json_key_is_named_at_its_command(arguments: list[str], capsys: pyt
         ("outbox", outbox_json(SENT)),
         ("fetch", dict.fromkeys(field.name for field in fields(StepLine))),
         ("send", dict.fromkeys(field.name for field in fields(DeliveryLine))),
+        ("inspect", json.loads(inspected("a.eml", INSPECTED, as_json=True).text)),
     ],
-    ids=["cases", "case", "referrals", "held", "outbox", "fetch", "send"],
+    ids=["cases", "case", "referrals", "held", "outbox", "fetch", "send", "inspect"],
 )
 def test_each_json_key_of_a_row_is_named_at_its_command(words: str, value: Mapping[str, Any]) -> None:
     assert keys_of(dict(value)) <= set(codes(REFERENCE.section(f"`reconciler {words}`")))
