@@ -75,15 +75,14 @@ def code(
 ) -> None:
     """Say what a finding's code means and how to mend it."""
     from reconciler.core.errors import Invalid
-    from reconciler.core.finding import CATALOGUE, Severity
+    from reconciler.core.finding import CATALOGUE, severity_of
     from reconciler.report.explain import code_json, code_text
 
     name = finding_code.upper()
     if name not in CATALOGUE:
         raise Invalid(f"there is no code {finding_code}; codes are {min(CATALOGUE)} to {max(CATALOGUE)}")
-    severity = Severity.WARNING if name.startswith("W") else Severity.ERROR
     render = code_json if output is TextOrJson.JSON else code_text
-    typer.echo(render(name, severity, CATALOGUE[name]), nl=False)
+    typer.echo(render(name, severity_of(name), CATALOGUE[name]), nl=False)
 
 
 @app.command()

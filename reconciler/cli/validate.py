@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reconciler.cli.options import DEFAULT_ACCOUNTS, Accounts, Directory, Format, TextOrJson, colour_wanted
+from reconciler.cli.options import DEFAULT_ACCOUNTS, Accounts, Directory, colour_wanted
 
 if TYPE_CHECKING:
     from reconciler.report.findings import Checked
+
+
+class FindingsFormat(StrEnum):
+    """For people, for programs, and for the checks of a repository."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+    GITLAB = "gitlab"
+    SARIF = "sarif"
 
 
 def validate(
     directory: Directory = None,
     accounts: Accounts = DEFAULT_ACCOUNTS,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
-    output: Format = TextOrJson.TEXT,
+    output: Annotated[
+        FindingsFormat,
+        typer.Option("--format", help="For people, for programs, or as the checks of a repository show it."),
+    ] = FindingsFormat.TEXT,
 ) -> None:
     """Check the account files.
 
@@ -25,14 +39,46 @@ def validate(
     or warnings), 75 if the folder cannot be listed.
     """
     from reconciler.cli.compose import registry
-    from reconciler.report.findings import Checked, as_json, as_text
+    from reconciler.report.findings import Checked
     from reconciler.runtime.desired import read_desired
 
-    reading = read_desired(Path(directory or accounts), registry())
-    checked = Checked(reading.files, reading.tenants, reading.accounts, reading.findings)
-    text = as_json(checked) if output is TextOrJson.JSON else as_text(checked, colour=colour_wanted())
-    typer.echo(text, nl=False)
+    folder = Path(directory or accounts)
+    reading = read_desired(folder, registry())
+    checked = Checked(reading.files, reading.tenants, reading.accounts, reading.findings, _from_here(folder))
+    typer.echo(_rendered(checked, output), nl=False)
     raise typer.Exit(_exit_code(checked, strict=strict))
+
+
+def _from_here(folder: Path) -> str:
+    """The folder relative to the working directory if it is below it, else absolute; links are not followed."""
+    import os
+
+    here, there = Path.cwd(), Path(os.path.abspath(folder))  # noqa: PTH100 (resolve() follows links)
+    return (there.relative_to(here) if there.is_relative_to(here) else there).as_posix()
+
+
+def _rendered(checked: Checked, output: FindingsFormat) -> str:
+    match output:
+        case FindingsFormat.TEXT:
+            from reconciler.report.findings import as_text
+
+            return as_text(checked, colour=colour_wanted())
+        case FindingsFormat.JSON:
+            from reconciler.report.findings import as_json
+
+            return as_json(checked)
+        case FindingsFormat.GITHUB:
+            from reconciler.report.github import as_github
+
+            return as_github(checked)
+        case FindingsFormat.GITLAB:
+            from reconciler.report.gitlab import as_gitlab
+
+            return as_gitlab(checked)
+        case FindingsFormat.SARIF:
+            from reconciler.report.sarif import as_sarif
+
+            return as_sarif(checked)
 
 
 def _exit_code(checked: Checked, *, strict: bool) -> int:

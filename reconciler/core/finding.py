@@ -13,6 +13,11 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
+def severity_of(code: str) -> Severity:
+    """E… is an error, W… a warning."""
+    return Severity.WARNING if code.startswith("W") else Severity.ERROR
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Finding:
     """One thing to mend. Lines and columns count from 1; a finding about a whole file stands at 1:1.
@@ -32,7 +37,7 @@ class Finding:
     @property
     def severity(self) -> Severity:
         """From the code: E… is an error, W… a warning."""
-        return Severity.WARNING if self.code.startswith("W") else Severity.ERROR
+        return severity_of(self.code)
 
     @property
     def help(self) -> str:

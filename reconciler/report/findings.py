@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from reconciler.core.finding import Finding, Severity
@@ -14,16 +16,43 @@ _RED, _YELLOW, _BOLD, _RESET = "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What was read, and everything to mend in it, sorted."""
+    """What was read, and everything to mend in it, sorted.
+
+    `folder` is the accounts folder as the repository's checks see it, with `/` between its parts: relative to the
+    directory they run in, or absolute. Only their formats show it; text and JSON name files inside the folder.
+    """
 
     files: int
     tenants: int
     accounts: int
     findings: Sequence[Finding]
+    folder: str = ""
 
     def count(self, severity: Severity) -> int:
         """How many findings have this severity."""
         return sum(finding.severity is severity for finding in self.findings)
+
+    @property
+    def apart(self) -> list[Finding]:
+        """The errors, then the warnings, each in their order."""
+        return sorted(self.findings, key=lambda finding: finding.severity is Severity.WARNING)
+
+    def path(self, finding: Finding) -> str:
+        """The finding's file as the repository's checks name it."""
+        return f"{self.folder}/{finding.file}" if self.folder not in ("", ".") else finding.file
+
+
+def fingerprints(checked: Checked) -> Iterator[tuple[Finding, str]]:
+    """The findings, errors first, each with 64 hex digits that stay the same while lines above it come and go.
+
+    They cover path, code, pointer and message; findings that have all of these in common are told apart by their order.
+    """
+    seen = Counter[tuple[str, ...]]()
+    for finding in checked.apart:
+        content = (checked.path(finding), finding.code, finding.pointer, finding.message)
+        seen[content] += 1
+        text = json.dumps([*content, seen[content]])
+        yield finding, hashlib.sha256(text.encode()).hexdigest()
 
 
 def as_json(checked: Checked) -> str:
@@ -52,9 +81,9 @@ def _as_dict(finding: Finding) -> dict[str, object]:
 
 
 def as_text(checked: Checked, *, colour: bool) -> str:
-    """A line per finding, `file:line:column: error E201 message`, and a line that sums up."""
-    lines = [_line(finding, colour=colour) for finding in checked.findings]
-    return "\n".join([*lines, _summary(checked)]) + "\n"
+    """A line per finding, `file:line:column: error E201 message`, errors first, and a line that sums up."""
+    lines = [_line(finding, colour=colour) for finding in checked.apart]
+    return "\n".join([*lines, summary(checked)]) + "\n"
 
 
 def _line(finding: Finding, *, colour: bool) -> str:
@@ -67,7 +96,8 @@ def _line(finding: Finding, *, colour: bool) -> str:
     return f"{place} {label} {message}"
 
 
-def _summary(checked: Checked) -> str:
+def summary(checked: Checked) -> str:
+    """`2 files, 1 tenant, 3 accounts: 1 error, 0 warnings`."""
     read = (
         f"{_counted(checked.files, 'file')}, {_counted(checked.tenants, 'tenant')}, "
         f"{_counted(checked.accounts, 'account')}"

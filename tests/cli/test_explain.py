@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.core.finding import CATALOGUE, severity_of
 from tests.cli.conftest import Answer, Reconciler
 from tests.folders import Folder, system
 from tests.states import account
@@ -86,6 +87,13 @@ def test_serving_needs_an_applied_state_and_a_system_type(reconciler: Reconciler
 def test_a_code_is_explained(reconciler: Reconciler, code: str, severity: str) -> None:
     answer = reconciler("explain", "code", code, "--format", "json")
     assert (answer.json["code"], answer.json["severity"]) == (code.upper(), severity)
+
+
+@pytest.mark.parametrize("code", CATALOGUE)
+def test_every_code_is_explained_with_its_title_and_help(reconciler: Reconciler, code: str) -> None:
+    answer = reconciler("explain", "code", code)
+    assert answer.code == 0
+    assert answer.out == f"{code} ({severity_of(code)}): {CATALOGUE[code].title}\n{CATALOGUE[code].help}\n"
 
 
 def test_an_unknown_code_is_an_error(reconciler: Reconciler) -> None:

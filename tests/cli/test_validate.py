@@ -62,7 +62,7 @@ def test_a_root_that_cannot_be_listed_exits_75(tmp_path: Path, name: str, capsys
     assert shown.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("form", ["text", "json", "github", "gitlab", "sarif"])
 def test_a_literal_password_is_in_no_output(root: Path, form: str, capsys: pytest.CaptureFixture[str]) -> None:
     for number, value in enumerate(
         ("canary", "{canary}", "{secret: Canary!}", "[canary]", "{canary: canary}", '"canary')
@@ -124,3 +124,30 @@ def test_colours_are_for_terminals_only(root: Path, capsys: pytest.CaptureFixtur
     (root / "acme.yaml").write_text("[")
     run(["validate", str(root)])
     assert "\x1b" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("where", [".", "accounts.d", ".."], ids=["at the root", "inside", "above"])
+def test_checks_name_files_as_the_repository_does(
+    root: Path, where: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "acme.yaml").write_text(ACME.replace("weight: 5", "wieght: 5"))
+    below = {".": "accounts.d/acme.yaml", "accounts.d": "acme.yaml", "..": f"{root.parent.name}/accounts.d/acme.yaml"}
+    monkeypatch.chdir(root.parent / where)
+    assert run(["validate", str(root), "--format", "github"]) == 1
+    assert capsys.readouterr().out.startswith(f"::error file={below[where]},line=15,col=5,title=E201 ")
+
+
+def test_checks_name_a_folder_elsewhere_by_its_whole_path(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "acme.yaml").write_text("[")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert run(["validate", "../accounts.d", "--format", "gitlab"]) == 1
+    assert json.loads(capsys.readouterr().out)[0]["location"]["path"] == f"{root}/acme.yaml"
+
+
+@pytest.mark.parametrize("form", ["github", "gitlab", "sarif"])
+def test_a_clean_folder_is_clean_in_every_format(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["validate", str(EXAMPLE), "--strict", "--format", form]) == 0
+    assert "::error" not in capsys.readouterr().out
