@@ -10,7 +10,6 @@ import re
 import signal
 import smtplib
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -32,6 +31,7 @@ from reconciler.runtime.writer import Writer
 from tests.folders import Folder
 from tests.rig.dovecot import Dovecot, StoredMail
 from tests.rig.smtp_server import SmtpServer
+from tests.warm import Started, warm
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ def until(fact: Callable[[], T], what: str, seconds: float = _PATIENCE_SECONDS) 
 class Running:
     """A `reconciler run` that was started, and what it has logged."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path, starts_at: int) -> None:
+    def __init__(self, process: Started, log: Path, starts_at: int) -> None:
         self.process, self._log, self._starts_at = process, log, starts_at
 
     def log(self) -> list[dict[str, Any]]:
@@ -113,7 +113,7 @@ class World:
         add_key(self.secrets, ())
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("RECONCILER_")} | {
             "PYTHONPATH": str(_ROOT),
-            # Every command is a process of its own; one that compiled all modules anew would take a second longer.
+            # What a process of its own starts anew would else compile all modules, where bytecode is not to be written.
             "PYTHONDONTWRITEBYTECODE": "",
             "PYTHONPYCACHEPREFIX": str(dovecot.directory / "compiled"),
             "SSL_CERT_FILE": str(dovecot.certificate.cert),
@@ -163,16 +163,9 @@ class World:
         else:
             file.write_text(value + "\n", encoding="utf-8")
 
-    def start(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, **env: str) -> Started:
         """Start a command and leave it running; its output is piped."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "reconciler", *arguments],
-            env=self.environment | env,
-            cwd=self.path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        return warm().start(arguments, env=self.environment | env, cwd=self.path)
 
     def command(
         self, *arguments: str, check: int | Sequence[int] | None = 0, **env: str
@@ -219,11 +212,12 @@ class World:
         """A `reconciler run` that is ended with the block; anything it left is killed."""
         log = self.path / "run.log"
         with log.open("ab") as file:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "reconciler", "run", *arguments],
+            process = warm().start(
+                ["run", *arguments],
                 env=self.environment | env,
                 cwd=self.path,
-                stderr=file,
+                stdout=file.fileno(),
+                stderr=file.fileno(),
                 start_new_session=True,
             )
             running = Running(process, log, file.tell())

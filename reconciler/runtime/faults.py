@@ -12,6 +12,7 @@ import re
 import signal
 import threading
 from dataclasses import dataclass
+from functools import cache
 
 from reconciler.core.errors import Invalid, Temporary
 
@@ -55,14 +56,14 @@ def _parse(value: str) -> list[_Fault]:
     return faults
 
 
-_armed = _parse(os.environ.get(VARIABLE, ""))
+@cache
+def _armed() -> list[_Fault]:
+    return _parse(os.environ.get(VARIABLE, ""))
 
 
 def reach(point: str, detail: str = "") -> None:
     """Say that the process is at this point; `detail` is what a fault's text is looked for in."""
-    if not _armed:
-        return
-    for fault in _armed:
+    for fault in _armed():
         if fault.point == point and fault.text in detail:
             fault.reached += 1
             if fault.nth in (0, fault.reached):
