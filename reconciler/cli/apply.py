@@ -19,6 +19,7 @@ from reconciler.cli.options import (
     TextOrJson,
 )
 from reconciler.cli.plan import show_findings
+from reconciler.cli.user import acting_user
 
 
 def apply(
@@ -63,7 +64,7 @@ def apply(
                 now=now,
                 has_secret=secret_check(secrets),
                 lease=lease,
-                author=_acting_user(),
+                author=acting_user(),
             )
     finally:
         store.close()
@@ -95,7 +96,7 @@ def ack(
     store = open_store(state)
     try:
         with store.write() as connection:
-            kept = acknowledge(connection, digest, reason, _acting_user(), datetime.now(UTC))
+            kept = acknowledge(connection, digest, reason, acting_user(), datetime.now(UTC))
     finally:
         store.close()
     typer.echo(f"acknowledged {kept.digest} at {instant(kept.at)} by {visible(kept.by)}: {visible(kept.reason)}")
@@ -120,13 +121,3 @@ def history(
     finally:
         store.close()
     typer.echo(history_json(revisions) if output is TextOrJson.JSON else history_text(revisions), nl=False)
-
-
-def _acting_user() -> str:
-    import getpass
-    import os
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user often has no name
-        return f"uid {os.getuid()}"

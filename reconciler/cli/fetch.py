@@ -93,10 +93,24 @@ def _preview(wired: House, show: Any) -> None:
 
 
 def _accounts(wired: House) -> Any:
+    from reconciler.core.suspension import Activity, fetchable
+    from reconciler.runtime.clock import utc_now
     from reconciler.runtime.fleet import read_fleet
+    from reconciler.store.suspensions import in_force
 
     with wired.store.read() as connection:
-        return read_fleet(connection, wired.registry).accounts
+        fleet, suspensions = read_fleet(connection, wired.registry), in_force(connection, utc_now())
+    _tell(suspensions, Activity.FETCHING)
+    return fetchable(fleet.accounts, suspensions)
+
+
+def _tell(suspensions: Any, activity: Any) -> None:
+    """Say on standard error why something is not done, so that nobody looks for another cause."""
+    from reconciler.report.terminal import visible
+
+    for suspension in suspensions:
+        if suspension.activity is activity:
+            typer.echo(visible(suspension.sentence), err=True)
 
 
 def send(
@@ -112,11 +126,14 @@ def send(
     from reconciler.cli.compose import house
     from reconciler.core.errors import ExitCode
     from reconciler.core.outbox import DeliveryLine
+    from reconciler.core.suspension import Activity
+    from reconciler.runtime.clock import utc_now
     from reconciler.runtime.holding import holding
     from reconciler.runtime.supervisor import new_boot
     from reconciler.runtime.telemetry import configure_logs
     from reconciler.runtime.writer import Writer
     from reconciler.store.lease import Right
+    from reconciler.store.suspensions import in_force
 
     failed: list[str] = []
 
@@ -127,6 +144,8 @@ def send(
 
     configure_logs("warning")
     wired = house(state, secrets)
+    with wired.store.read() as connection:
+        _tell(in_force(connection, utc_now()), Activity.SENDING)
     with holding(wired.store, Right.MAIL, "send", lambda: sender.stop()):
         writer = Writer(wired.store)
         sender = wired.sender(writer, new_boot(), show)

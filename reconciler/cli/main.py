@@ -21,6 +21,7 @@ from reconciler.cli.probe import probe
 from reconciler.cli.run import run as run_system
 from reconciler.cli.schema import schema
 from reconciler.cli.status import status
+from reconciler.cli.suspend import resume, suspend, suspensions
 from reconciler.cli.validate import validate
 from reconciler.core.errors import ExitCode, ReconcilerError
 
@@ -38,6 +39,9 @@ app.command()(apply)
 app.command()(ack)
 app.command()(history)
 app.command()(status)
+app.command()(suspend)
+app.command()(resume)
+app.command()(suspensions)
 app.command(name="run")(run_system)
 app.command()(fetch.fetch)
 app.command()(fetch.send)

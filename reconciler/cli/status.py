@@ -15,6 +15,7 @@ def status(state: State = DEFAULT_STATE, output: Format = TextOrJson.TEXT) -> No
     from reconciler.cli.compose import registry
     from reconciler.core.errors import ExitCode, NotSetUp
     from reconciler.report.status import status_json, status_text
+    from reconciler.runtime.clock import utc_now
     from reconciler.store.applied import read_applied
     from reconciler.store.database import open_store
     from reconciler.store.standing import read_status
@@ -22,7 +23,7 @@ def status(state: State = DEFAULT_STATE, output: Format = TextOrJson.TEXT) -> No
     store = open_store(state)
     try:
         with store.read() as connection:
-            found = read_status(connection, read_applied(connection, registry()))
+            found = read_status(connection, read_applied(connection, registry()), utc_now())
     finally:
         store.close()
     if not found.units:

@@ -14,6 +14,7 @@ class Loop(StrEnum):
     SEND = "send"
     REMIND = "remind"
     RECONCILE = "reconcile"
+    SUSPEND = "suspend"
     WRITER = "writer"
     LEASE_MAIL = "lease mail"
     LEASE_APPLY = "lease apply"

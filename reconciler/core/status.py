@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from reconciler.core.health import Condition
 from reconciler.core.revision import AppliedAccount
+from reconciler.core.suspension import Activity, Suspension
 
 
 class Sync(StrEnum):
@@ -63,28 +64,31 @@ class SendingHealth:
 class AccountState:
     """An account that is not retired, with its health (None: no step was tried yet).
 
-    `sending` None: nothing was sent through its submission server yet.
+    `sending` None: nothing was sent through its submission server yet. `suspended`: what a person stopped for a while.
     """
 
     applied: AppliedAccount
     health: Health | None
     sending: SendingHealth | None = None
+    suspended: frozenset[Activity] = frozenset()
 
     @property
     def well(self) -> bool:
-        """True if nothing is to be mended; an account that is switched off cannot be unwell."""
+        """True if nothing is to be mended; what is switched off or suspended cannot be unwell."""
         if not self.applied.account.enabled:
             return True
+        fetches = self.health is not None and self.health.condition is Condition.OK
         sends = self.sending is None or self.sending.condition is Condition.OK
-        return sends and self.health is not None and self.health.condition is Condition.OK
+        return (fetches or Activity.FETCHING in self.suspended) and (sends or Activity.SENDING in self.suspended)
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """All units and accounts, in a fixed order."""
+    """All units and accounts, in a fixed order, and the suspensions in force, the oldest first."""
 
     units: tuple[UnitStatus, ...]
     accounts: tuple[AccountState, ...]
+    suspensions: tuple[Suspension, ...] = ()
 
     @property
     def well(self) -> bool:

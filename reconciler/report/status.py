@@ -6,6 +6,7 @@ from typing import Any
 
 from reconciler.core.health import Condition
 from reconciler.core.status import AccountState, SendingHealth, Status, UnitStatus
+from reconciler.report.suspensions import suspension_json
 from reconciler.report.terminal import as_json, columns, instant, visible
 
 UNKNOWN = "Unknown"
@@ -18,12 +19,13 @@ def status_json(status: Status) -> str:
         "format_version": 1,
         "tenants": [_unit_json(unit) for unit in status.units],
         "accounts": [_account_json(state) for state in status.accounts],
+        "suspensions": [suspension_json(suspension) for suspension in status.suspensions],
     }
     return as_json(document)
 
 
 def status_text(status: Status) -> str:
-    """One line per unit, then one per account."""
+    """What is suspended, so that nobody forgets it; then one line per unit, then one per account."""
     units = [
         (
             visible(u.unit),
@@ -35,7 +37,8 @@ def status_text(status: Status) -> str:
         for u in status.units
     ]
     accounts = [_account_row(state) for state in status.accounts]
-    lines = [*columns(units), *([""] if accounts else []), *columns(accounts)]
+    suspended = [visible(suspension.sentence) for suspension in status.suspensions]
+    lines = [*suspended, *([""] if suspended else []), *columns(units), *([""] if accounts else []), *columns(accounts)]
     return "".join(line + "\n" for line in lines)
 
 
@@ -67,7 +70,12 @@ def _account_json(state: AccountState) -> dict[str, Any]:
         "last_success": instant(health.succeeded_at) if health else None,
         "backlog": health.backlog if health else None,
         "sending": _sending_json(state.sending),
+        "suspended": sorted(state.suspended),
     }
+
+
+def _suspended(state: AccountState) -> list[str]:
+    return [f"{activity} suspended" for activity in sorted(state.suspended)]
 
 
 def _sending_json(sending: SendingHealth | None) -> dict[str, Any] | None:
@@ -87,7 +95,7 @@ def _account_row(state: AccountState) -> tuple[str, ...]:
     return (
         visible(applied.label),
         str(applied.account.type),
-        str(applied.status) if applied.account.enabled else "disabled",
+        ", ".join([str(applied.status) if applied.account.enabled else "disabled", *_suspended(state)]),
         str(health.condition) if health else UNKNOWN,
         f"since {instant(health.since)}" if health else "",
         f"last success {instant(health.succeeded_at) or 'never'}" if health else "",

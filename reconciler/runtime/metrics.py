@@ -13,6 +13,8 @@ from reconciler.core.fetch import StepLine
 from reconciler.core.heartbeat import Loop
 from reconciler.core.outbox import DeliveryLine, OutboxState
 from reconciler.core.status import Sync
+from reconciler.core.suspension import Suspension
+from reconciler.runtime.clock import utc_now
 from reconciler.runtime.heartbeat import Heartbeats
 from reconciler.runtime.observer import Observer
 from reconciler.store.database import Store
@@ -88,13 +90,14 @@ class _Collector:
         yield _labelled("heartbeat_age_seconds", "Since a loop last went round.", "loop", ages)
         try:
             with self._store.read() as connection:
-                gauges = read_gauges(connection)
+                gauges = read_gauges(connection, utc_now())
         except ReconcilerError:
             yield GaugeMetricFamily("reconciler_store_answers", "Whether the store answers.", 0)
             return
         yield GaugeMetricFamily("reconciler_store_answers", "Whether the store answers.", 1)
         yield from _of_accounts(gauges.accounts)
         yield from _of_everything(gauges)
+        yield from _of_suspensions(gauges.suspensions)
 
 
 def _of_accounts(found: tuple[AccountGauge, ...]) -> Iterator[Metric]:
@@ -125,6 +128,19 @@ def _of_everything(gauges: Gauges) -> Iterator[Metric]:
     )
     syncs = {sync.value: gauges.units.get(sync.value, 0) for sync in Sync}
     yield _labelled("units", "Tenants (and main) by how their files stand to what runs.", "sync", syncs)
+
+
+def _of_suspensions(suspensions: tuple[Suspension, ...]) -> Iterator[Metric]:
+    labels = ["activity", "target"]
+    since = GaugeMetricFamily(
+        "reconciler_suspension_since_timestamp_seconds", "Since when something is suspended.", labels=labels
+    )
+    until = GaugeMetricFamily("reconciler_suspension_until_timestamp_seconds", "When that ends.", labels=labels)
+    for suspension in suspensions:
+        name = [suspension.activity.value, str(suspension.target)]
+        since.add_metric(name, suspension.since.timestamp())
+        until.add_metric(name, suspension.until.timestamp())
+    yield from (since, until)
 
 
 def _labelled(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 
 import structlog
 from sqlalchemy import Connection
@@ -13,6 +14,7 @@ from reconciler.core.heartbeat import Loop
 from reconciler.core.referral import Referral, ReferralEvent, ReferralState
 from reconciler.core.registry import Registry
 from reconciler.core.reminder import has_expired, reminder_due
+from reconciler.core.suspension import Suspension
 from reconciler.runtime.desk import existing_case
 from reconciler.runtime.letters import Desk
 from reconciler.runtime.observer import UNOBSERVED, Observer
@@ -25,6 +27,7 @@ from reconciler.store import cases
 from reconciler.store.applied import read_applied
 from reconciler.store.backup import restore_waits
 from reconciler.store.database import Store, instance
+from reconciler.store.suspensions import in_force
 
 log = structlog.get_logger()
 
@@ -57,12 +60,14 @@ class Reminding:
     def look(self) -> int:
         """Remind and expire what is due now; returns how many referrals that were.
 
-        Nothing is done while a restored store waits for a person: the reminder may have gone out before.
+        Nothing is done while a restored store waits for a person: the reminder may have gone out before. Nor where
+        fetching or sending is suspended: the answer may lie in the mailbox, and reminders would pile up.
         """
         with self._store.read() as connection:
             if restore_waits(connection):
                 return 0
-            waiting = cases.waiting_referrals(connection)
+            stopping = in_force(connection, self._clock())
+            waiting = [r for r in cases.waiting_referrals(connection) if not _rests(stopping, r)]
             desk = Desk(read_applied(connection, self._registry), read_keys(self._secrets), instance(connection))
         return sum(self._tend(desk, referral) for referral in waiting)
 
@@ -99,3 +104,8 @@ class Reminding:
             return False
         remind(connection, desk, referral, SYSTEM, "", self._clock())
         return True
+
+
+def _rests(suspensions: Collection[Suspension], referral: Referral) -> bool:
+    unit = referral.account.partition("/")[0]
+    return any(s.covers(referral.account_key, unit) or s.covers(0, referral.tenant) for s in suspensions)

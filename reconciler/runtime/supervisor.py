@@ -18,6 +18,7 @@ from reconciler.core.fetch import StepLine
 from reconciler.core.heartbeat import Loop
 from reconciler.core.outbox import DeliveryLine
 from reconciler.core.registry import Registry
+from reconciler.core.suspension import fetchable
 from reconciler.protocol.base import ProtocolPlugin
 from reconciler.runtime.clock import utc_now
 from reconciler.runtime.cycle import Engine
@@ -32,12 +33,14 @@ from reconciler.runtime.router_process import RouterConfig, RouterProcess
 from reconciler.runtime.sending import Postbox
 from reconciler.runtime.settings import RunSettings
 from reconciler.runtime.step import Tools
+from reconciler.runtime.suspending import SuspensionWatch
 from reconciler.runtime.writer import Writer
 from reconciler.source.secret import SecretStore
 from reconciler.source.watch import Watcher
 from reconciler.store.applied import newest_revision
 from reconciler.store.database import Store
 from reconciler.store.lease import Lease
+from reconciler.store.suspensions import in_force
 
 log = structlog.get_logger()
 
@@ -102,6 +105,7 @@ class Supervisor:
         self._intake = house.intake(self._writer, self._router, boot, observer)
         self._sender = house.sender(self._writer, boot, _sent, observer)
         self._reminding = Reminding(house.store, self._writer, house.registry, house.secrets, utc_now, observer)
+        self._suspensions = SuspensionWatch(house.store, self._refresh, utc_now, observer)
         rests = partial(observer.beat, Loop.RECONCILE)
         self._watcher = Watcher(root, settings.poll_seconds, settings.watch_events, rests)
         if lease is None:
@@ -126,6 +130,7 @@ class Supervisor:
                 (Loop.SEND, lambda: self._sender.run(self._stop, self._post)),
                 (Loop.REMIND, lambda: self._reminding.run(self._stop, self._house.settings.remind_seconds)),
                 (Loop.RECONCILE, lambda: self._follow(self._stop)),
+                (Loop.SUSPEND, lambda: self._suspensions.run(self._stop)),
             )
         ]
         for loop in loops:
@@ -168,10 +173,11 @@ class Supervisor:
         self._stop.set()
 
     def _refresh(self) -> None:
-        """Give the engine the accounts of the state that is applied now."""
+        """Give the engine the accounts of the state that is applied now, but for those that are suspended."""
         with self._house.store.read() as connection:
             fleet = read_fleet(connection, self._house.registry)
-        self._engine.set_accounts(fleet.accounts)
+            suspensions = in_force(connection, utc_now())
+        self._engine.set_accounts(fetchable(fleet.accounts, suspensions))
 
     def _stepped(self, line: StepLine) -> None:
         self._observer.stepped(line)

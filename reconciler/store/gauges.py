@@ -9,7 +9,9 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 
 from reconciler.core.health import Condition
+from reconciler.core.suspension import Suspension
 from reconciler.store.ledger import MailState
+from reconciler.store.suspensions import in_force
 from reconciler.store.tables import accounts, health, held, mails, outbox, units
 
 
@@ -34,10 +36,11 @@ class Gauges:
     outbox: Mapping[str, int]
     possibly_twice: int
     units: Mapping[str, int]
+    suspensions: tuple[Suspension, ...]
 
 
-def read_gauges(connection: Connection) -> Gauges:
-    """Count everything now."""
+def read_gauges(connection: Connection, now: datetime) -> Gauges:
+    """Count everything as it is at this instant."""
     query = (
         select(accounts.c.unit, accounts.c.id, health.c.condition, health.c.backlog, health.c.succeeded_at)
         .join_from(accounts, health, isouter=True)
@@ -57,6 +60,7 @@ def read_gauges(connection: Connection) -> Gauges:
         outbox=_counts(connection, outbox.c.state),
         possibly_twice=int(connection.execute(twice).scalar_one()),
         units=_counts(connection, units.c.sync),
+        suspensions=in_force(connection, now),
     )
 
 

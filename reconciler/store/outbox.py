@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select, update
 
 from reconciler.core.outbox import LONGEST_WAIT, RATE_WINDOW, OutboxRow, OutboxState
+from reconciler.store.suspensions import sending_goes_on
 from reconciler.store.tables import accounts, outbox, outbox_data
 
 
@@ -76,9 +77,10 @@ def claim(connection: Connection, account_key: int, weight: int, boot: str, now:
 
 
 def _is_due(now: datetime) -> ColumnElement[bool]:
-    """Queued and due, by whatever clock it was put off: one that was never tried is due at once."""
+    """Queued, not suspended, and due by whatever clock it was put off: one that was never tried is due at once."""
     never_tried, clock_was_ahead = outbox.c.attempts == 0, outbox.c.next_at > now + LONGEST_WAIT
-    return and_(outbox.c.state == OutboxState.QUEUED.value, or_(outbox.c.next_at <= now, never_tried, clock_was_ahead))
+    due = or_(outbox.c.next_at <= now, never_tried, clock_was_ahead)
+    return and_(outbox.c.state == OutboxState.QUEUED.value, due, sending_goes_on(now))
 
 
 def recent_tries(connection: Connection, account_key: int, now: datetime) -> list[datetime]:

@@ -13,6 +13,8 @@ from reconciler.core.health import Condition
 from reconciler.core.plan import Impact
 from reconciler.core.revision import AppliedState
 from reconciler.core.status import AccountState, Health, SendingHealth, Status, Sync, UnitStatus
+from reconciler.core.suspension import suspended
+from reconciler.store.suspensions import in_force
 from reconciler.store.tables import accounts, acks, cases, health, mails, referrals, revisions, sending, units
 
 
@@ -39,8 +41,8 @@ def read_units(connection: Connection) -> tuple[UnitStatus, ...]:
     )
 
 
-def read_status(connection: Connection, applied: AppliedState) -> Status:
-    """How all units and the accounts of `applied` stand."""
+def read_status(connection: Connection, applied: AppliedState, now: datetime) -> Status:
+    """How all units and the accounts of `applied` stand, and what is suspended now."""
     found = {
         row.account_key: Health(
             Condition(row.condition), row.reason, row.since, row.attempted_at, row.succeeded_at, row.backlog
@@ -51,8 +53,12 @@ def read_status(connection: Connection, applied: AppliedState) -> Status:
         row.account_key: SendingHealth(Condition(row.condition), row.reason, row.since, row.succeeded_at)
         for row in connection.execute(select(sending))
     }
-    states = (AccountState(a, found.get(a.key), sends.get(a.key)) for a in applied.accounts.values())
-    return Status(read_units(connection), tuple(sorted(states, key=lambda s: s.applied.label)))
+    stopping = in_force(connection, now)
+    states = (
+        AccountState(a, found.get(a.key), sends.get(a.key), suspended(stopping, a.key, a.unit))
+        for a in applied.accounts.values()
+    )
+    return Status(read_units(connection), tuple(sorted(states, key=lambda s: s.applied.label)), stopping)
 
 
 def read_impacts(connection: Connection, concerned: Collection[str]) -> Mapping[tuple[str, str], Impact]:

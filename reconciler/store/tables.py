@@ -105,6 +105,22 @@ accounts = Table(
     UniqueConstraint("unit", "id"),
 )
 
+suspensions = Table(
+    "suspensions",
+    metadata,
+    Column("id", _Key, primary_key=True, autoincrement=True),
+    Column("activity", String, nullable=False, comment="fetching, sending"),
+    Column("unit", String, comment="None: everything"),
+    Column("account_key", ForeignKey("accounts.key"), comment="None: the whole unit"),
+    Column("reason", MailText, nullable=False),
+    Column("by", String, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("until", Instant, nullable=False, comment="it ends by itself; rows stay as the history"),
+    Column("ended_at", Instant, comment="None: nobody ended it before its time"),
+    Column("ended_by", String),
+    Column("end_reason", MailText),
+)
+
 health = Table(
     "health",
     metadata,

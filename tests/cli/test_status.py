@@ -57,6 +57,7 @@ def test_the_exit_code_tells_whether_all_is_well(
         "last_success": "2026-03-01T12:00:00Z",
         "backlog": 2,
         "sending": None,
+        "suspended": [],
     }
 
 

@@ -20,8 +20,10 @@ from reconciler.core.held import Held
 from reconciler.core.outbox import DeliveryLine, OutboxRow, OutboxState
 from reconciler.core.plan import Op
 from reconciler.core.referral import Referral, ReferralKind, ReferralState
+from reconciler.core.suspension import Activity, Suspension, Target
 from reconciler.report.cases import case_json, entry_json, held_json, outbox_json, referral_json
 from reconciler.report.inspect import inspected
+from reconciler.report.suspensions import suspension_json
 from tests.docs.pages import codes, fences, page, rows, write_examples
 
 REFERENCE = page("docs/reference.md")
@@ -68,6 +70,7 @@ REFERRAL = Referral(
     group_id=None,
     trouble=None,
 )
+SUSPENDED = Suspension(1, Activity.SENDING, Target(), None, "", "", NOW, NOW)
 HELD = Held(1, 1, None, "", "", "", NOW, None, None)
 SENT = OutboxRow(
     1,
@@ -213,11 +216,12 @@ def test_each_json_key_is_named_at_its_command(arguments: list[str], capsys: pyt
         ("referrals", referral_json(REFERRAL)),
         ("held", held_json(HELD)),
         ("outbox", outbox_json(SENT)),
+        ("suspensions", suspension_json(SUSPENDED)),
         ("fetch", dict.fromkeys(field.name for field in fields(StepLine))),
         ("send", dict.fromkeys(field.name for field in fields(DeliveryLine))),
         ("inspect", json.loads(inspected("a.eml", INSPECTED, as_json=True).text)),
     ],
-    ids=["cases", "case", "referrals", "held", "outbox", "fetch", "send", "inspect"],
+    ids=["cases", "case", "referrals", "held", "outbox", "suspensions", "fetch", "send", "inspect"],
 )
 def test_each_json_key_of_a_row_is_named_at_its_command(words: str, value: Mapping[str, Any]) -> None:
     assert keys_of(dict(value)) <= set(codes(REFERENCE.section(f"`reconciler {words}`")))

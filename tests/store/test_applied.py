@@ -244,11 +244,11 @@ def test_impacts_count_what_is_open_at_the_accounts_concerned(store: Store) -> N
 def test_the_status_joins_accounts_with_their_health(store: Store) -> None:
     applied = apply(store, slice_of("acme", account("a"), account("b", enabled=False)))
     with store.write() as connection:
-        assert not read_status(connection, applied).well
+        assert not read_status(connection, applied, NOW).well
         connection.execute(insert(health).values(account_key=rows(store)["a"].key, condition="Ok", since=NOW))
-        assert read_status(connection, applied).well
+        assert read_status(connection, applied, NOW).well
         connection.execute(update(health).values(condition="AuthFailed", reason="no"))
-        assert [a.well for a in read_status(connection, applied).accounts] == [False, True]
+        assert [a.well for a in read_status(connection, applied, NOW).accounts] == [False, True]
 
 
 def test_the_first_acknowledgement_stays(store: Store) -> None:
