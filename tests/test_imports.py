@@ -14,6 +14,9 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("imports")
+"""In one process: what its tests share takes long to make."""
+
 ROOT = Path(__file__).parents[1]
 
 _CONTRACTS: list[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"][

@@ -16,6 +16,9 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("wheel")
+"""In one process: what its tests share takes long to make."""
+
 ROOT = Path(__file__).parents[1]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 

@@ -26,6 +26,9 @@ from reconciler.core.errors import Invalid, Permanent, Unavailable
 from reconciler.demo.envelope import Envelope, read_journal, to_line
 from reconciler.demo.servers import DemoServers
 
+pytestmark = pytest.mark.xdist_group("demo-servers")
+"""In one process: what its tests share takes long to make."""
+
 PASSWORD = 'two words, "quoted"'
 GONE = "gone@expert.example"
 CUSTOMER = "customer@home.example"

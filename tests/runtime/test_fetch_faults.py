@@ -16,6 +16,9 @@ from tests.rig.scripted import CLOSES_AT_ONCE, GARBAGE, SILENT, Script, Scripted
 from tests.rig.smtp_server import SmtpServer
 from tests.world import World
 
+pytestmark = pytest.mark.xdist_group("fetch-faults")
+"""In one process: what its tests share takes long to make."""
+
 LOGS_IN = (
     ("CAPABILITY", b"* CAPABILITY IMAP4rev1\r\n{tag} OK done\r\n"),
     ("LOGIN", b"{tag} OK done\r\n"),

@@ -16,6 +16,9 @@ from tests.rig.dovecot import Dovecot
 from tests.rig.smtp_server import SmtpServer
 from tests.world import Running, World, mail
 
+pytestmark = pytest.mark.xdist_group("reconcile")
+"""In one process: what its tests share takes long to make."""
+
 _EFFECT_SECONDS = 2.0
 """The time from a file's close until what it says is done, fetching included."""
 
