@@ -6,6 +6,7 @@ through commands whose answer is the very thing the row is about.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from email.message import Message
@@ -15,7 +16,7 @@ from typing import Any
 from reconciler.runtime.clock import utc_now
 from tests.office import ANSWER, QUESTION, Office, header, reply_to, text_of
 from tests.runtime.test_routing import bounce
-from tests.world import World, mail
+from tests.world import Running, World, mail
 
 Row = Callable[[World], str]
 """Plays and judges one row in a world of its own; says what was seen, raises AssertionError if it was not so."""
@@ -409,6 +410,36 @@ def _delivery_error(world: World) -> str:
     assert ["forward  failed" in errors[0], "reply    sent, bounced" in errors[1], len(errors)] == [True, True, 2]
     assert world.smtp_server.envelopes(office.expert) == []
     return "a refused forward (550) and a bounced reply stand in outbox --errors"
+
+
+@row("changes while it runs")
+def _live(world: World) -> str:
+    first, added = world.fresh("first"), world.fresh("added")
+    stays = world.account("first", first)
+    world.unit("acme", stays)
+    world.deliver(added, 2)
+    with world.running(RECONCILER_POLL_SECONDS="60") as run:
+        run.until(lambda: run.events("unit.applied", unit="acme"), "acme is applied")
+        seconds = {}
+        for what, accounts, fact in (
+            ("added", (stays, world.account("added", added, weight=1)), lambda: len(world.seen(added)) == 2),
+            ("weight", (stays, world.account("added", added, weight=5)), lambda: _applied(run) == 3),
+            ("retired", (stays,), lambda: _applied(run) == 4),
+        ):
+            world.unit("acme", *accounts)
+            closed = time.monotonic()
+            run.until(fact, f"{what} has taken effect")
+            seconds[what] = time.monotonic() - closed
+        world.deliver(added, 1)
+        world.deliver(first, 1)
+        run.until(lambda: len(world.seen(first)) == 1, "the neighbour is fetched")
+        assert len(world.seen(added)) == 2
+    assert max(seconds.values()) < 2.0, seconds
+    return ", ".join(f"{what} after {took:.1f} s" for what, took in seconds.items())
+
+
+def _applied(run: Running) -> int:
+    return len(run.events("unit.applied", unit="acme"))
 
 
 def plug_in() -> Path:
