@@ -18,6 +18,7 @@ from reconciler.cli.inspect import inspect
 from reconciler.cli.new import new
 from reconciler.cli.plan import plan
 from reconciler.cli.probe import probe
+from reconciler.cli.resync import audit, resync
 from reconciler.cli.run import run as run_system
 from reconciler.cli.schema import schema
 from reconciler.cli.status import status
@@ -47,6 +48,8 @@ app.command()(fetch.fetch)
 app.command()(fetch.send)
 app.command()(probe)
 app.command()(inspect)
+app.command()(resync)
+app.command()(audit)
 for _command in (
     cases.cases,
     cases.case,

@@ -27,7 +27,7 @@ class Listing:
     `uidvalidity` is 0 for protocols without one; then `present` has the size of every mail that is there, known ones
     too, by UID (None: not told), so that a UID that came to mean another mail can be found out. `ambiguous` are UIDs
     that stand for several mails or cannot be kept: none of those mails is in `mails`. `dated` is False where the
-    protocol tells no dates.
+    protocol tells no dates. `next_uid` is the UID the next mail gets (UIDNEXT), None where the server does not say.
     """
 
     folder: str
@@ -36,6 +36,7 @@ class Listing:
     present: Mapping[str, int | None] = field(default_factory=dict)
     ambiguous: frozenset[str] = frozenset()
     dated: bool = True
+    next_uid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ class Session(Protocol):
     def heads(self, listing: Listing, uids: Sequence[str]) -> Mapping[str, bytes]:
         """The headers these mails have now, by UID; without those that have vanished or show none. No flag changes.
 
-        Asked only of protocols without UIDVALIDITY, to see whether a UID still means the mail that was stored.
+        Asked after UIDs were given out anew, and without UIDVALIDITY to see whether a UID still means the stored mail.
         """
         ...
 

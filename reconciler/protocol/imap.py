@@ -66,9 +66,10 @@ class ImapSession:
             raise Trouble(Condition.THROTTLED, f"{self._where} said [THROTTLED] in an answer; it asks to wait")
         with self._doing(f"list {folder}"):
             uidvalidity = self._select(folder, writable=self._is_acknowledged)
-            unknown = in_uid_order(tuple(self._search(since).difference(known)))
+            following = self._number("UIDNEXT")
+            unknown = in_uid_order(tuple(self._search(since, following).difference(known)))
             mails = tuple(mail for chunk in _in_groups(unknown) for mail in self._described(chunk))
-        return Listing(folder, uidvalidity, mails)
+        return Listing(folder, uidvalidity, mails, next_uid=following)
 
     def fetch(self, listing: Listing, uids: Sequence[str]) -> Iterator[Fetched]:
         """See `base.Session.fetch`; a mail whose body came empty is named in an error after all others were given."""
@@ -89,8 +90,15 @@ class ImapSession:
             )
 
     def heads(self, listing: Listing, uids: Sequence[str]) -> Mapping[str, bytes]:
-        """None: UIDVALIDITY tells whether a UID still means the same mail."""
-        return {}
+        """See `base.Session.heads`."""
+        found: dict[str, bytes] = {}
+        with self._doing(f"read headers in {listing.folder}"):
+            self._open(listing, writable=self._is_acknowledged)
+            for chunk in _in_groups(in_uid_order(uids)):
+                shown = self._fetched(chunk, "(BODY.PEEK[HEADER])")
+                heads = {uid: shown[uid].get(b"BODY[HEADER]") for uid in chunk if uid in shown}
+                found |= {uid: head for uid, head in heads.items() if isinstance(head, bytes) and head}
+        return found
 
     def acknowledge(self, listing: Listing, uids: Sequence[str], how: str, move_to: str | None) -> Acknowledged:
         """See `base.Session.acknowledge`.
@@ -182,9 +190,9 @@ class ImapSession:
         last = self._imap.response(code)[1][-1]
         return int(last) if isinstance(last, bytes) else None
 
-    def _search(self, since: datetime | None) -> set[str]:
+    def _search(self, since: datetime | None, following: int | None) -> set[str]:
         """The folder's UIDs; with `since` without those of days before the day before it."""
-        present, following = self._number("EXISTS"), self._number("UIDNEXT")
+        present = self._number("EXISTS")
         if present == 0:
             return set()
         # SEARCH looks at the day of INTERNALDATE in whatever zone the server keeps it (RFC 3501 6.4.4).

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, select
 
 from reconciler.core.account import Account
+from reconciler.core.errors import Invalid
 from reconciler.core.registry import Registry
 from reconciler.core.revision import AccountStatus, AppliedState
 from reconciler.store.applied import read_applied
@@ -59,3 +60,24 @@ def read_fleet(connection: Connection, registry: Registry) -> Fleet:
         if a.status is AccountStatus.DRAINING or (a.status is AccountStatus.SERVING and a.account.enabled)
     }
     return Fleet(state, fetched)
+
+
+def read_account(connection: Connection, registry: Registry, label: str) -> FetchAccount:
+    """The applied account `unit/id`, retired or not. Raises Invalid if nothing of that name is applied."""
+    unit, _, account_id = label.partition("/")
+    found = read_applied(connection, registry).accounts.get((unit, account_id))
+    if found is None:
+        raise Invalid(f"no account {label} is applied; `reconciler status` lists them")
+    floor = connection.execute(select(accounts.c.floor_at).where(accounts.c.key == found.key)).scalar_one()
+    return FetchAccount(found.key, unit, found.account, floor)
+
+
+def looking(account: FetchAccount, folder: str | None = None) -> FetchAccount:
+    """The account with its folders, or one of them, to be left as they are: these are opened read-only."""
+    block = cast("Any", account.account.block)
+    if not hasattr(block, "folders"):
+        return account
+    changes: dict[str, Any] = {"folders": (folder,)} if folder is not None else {}
+    keep = type(block.after_fetch)("keep")
+    block = block.model_copy(update={"after_fetch": keep, "move_to": None, **changes})
+    return replace(account, account=account.account.model_copy(update={account.account.protocol: block}))

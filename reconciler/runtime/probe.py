@@ -9,9 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from typing import Any, cast
-
-from sqlalchemy import select
+from typing import Any
 
 from reconciler.core.errors import Invalid, ReconcilerError
 from reconciler.core.health import Condition
@@ -27,12 +25,11 @@ from reconciler.core.token import TOKEN_LENGTH
 from reconciler.protocol.base import Limits, Session
 from reconciler.protocol.smtp import SmtpConnection, open_connection
 from reconciler.runtime.cycle import open_session
-from reconciler.runtime.fleet import FetchAccount
+from reconciler.runtime.fleet import FetchAccount, looking, read_account
 from reconciler.runtime.step import Cursor, Step, Tools
 from reconciler.store import probes
 from reconciler.store.applied import read_applied
 from reconciler.store.database import instance
-from reconciler.store.tables import accounts
 
 _SLACK = timedelta(days=1)
 _MOST_BYTES = 256 * 1024
@@ -65,15 +62,10 @@ class Prober:
     @classmethod
     def of(cls, tools: Tools, registry: Any, label: str) -> Prober:
         """The prober of the applied account `unit/id`."""
-        unit, _, account_id = label.partition("/")
         with tools.store.read() as connection:
+            account = read_account(connection, registry, label)
             state = read_applied(connection, registry)
-            found = state.accounts.get((unit, account_id))
-            if found is None:
-                raise Invalid(f"no account {label} is applied; `reconciler status` lists them")
-            query = select(accounts.c.floor_at).where(accounts.c.key == found.key)
-            floor = connection.execute(query).scalar_one()
-        return cls(tools, label, state, FetchAccount(found.key, unit, found.account, floor))
+        return cls(tools, label, state, account)
 
     def probe(self, test: MailTrial | None = None) -> Probe:
         """Look at both servers; with `test`, send test mails too if both serve."""
@@ -101,26 +93,16 @@ class Prober:
         folders: tuple[str, ...] = getattr(self._account.account.block, "folders", ("",))
         return folders
 
-    def _looking(self, folder: str | None = None) -> FetchAccount:
-        """The account with its folders, or one of them, to be left as they are: these are opened read-only."""
-        account, block = self._account.account, cast("Any", self._account.account.block)
-        if not hasattr(block, "folders"):
-            return self._account
-        changes: dict[str, Any] = {"folders": (folder,)} if folder is not None else {}
-        keep = type(block.after_fetch)("keep")
-        block = block.model_copy(update={"after_fetch": keep, "move_to": None, **changes})
-        return replace(self._account, account=account.model_copy(update={account.protocol: block}))
-
     @contextmanager
     def _session(self) -> Iterator[Session]:
-        session = open_session(self._tools, self._looking())
+        session = open_session(self._tools, looking(self._account))
         try:
             yield session
         finally:
             session.close()
 
     def _waiting(self, session: Session, folder: str) -> int:
-        report = Step(self._looking(folder), session, Cursor(), self._tools).preview()
+        report = Step(looking(self._account, folder), session, Cursor(), self._tools).preview()
         return report.taken + (report.backlog or 0)
 
     def _via(self) -> AppliedAccount | None:

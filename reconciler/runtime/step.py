@@ -12,15 +12,18 @@ from sqlalchemy import Connection
 from reconciler.core.errors import Permanent, ReconcilerError, Unavailable
 from reconciler.core.fetch import Choice, Fetched, Listing, StartRule, choose, floor_of
 from reconciler.core.health import Condition, Refused, Trouble
+from reconciler.core.resync import is_renumbered
 from reconciler.protocol.base import ProtocolPlugin, Session
 from reconciler.runtime.faults import reach
 from reconciler.runtime.fleet import FetchAccount
 from reconciler.runtime.recheck import Recheck, recheck
+from reconciler.runtime.resync import Ground, compare_folder, renumbering
 from reconciler.runtime.settings import RunSettings
 from reconciler.runtime.writer import Writer
 from reconciler.source.secret import SecretStore
 from reconciler.store import ledger
 from reconciler.store.database import Store
+from reconciler.store.resync import Decision, renumber
 
 Clock = Callable[[], datetime]
 
@@ -46,6 +49,7 @@ class StepReport:
 class Cursor:
     """What is remembered of an account's folders between two steps, so that the ledger is read once a connection.
 
+    `numbered` are the folders whose next UID was compared with those known.
     `pending` are the UIDs by folder and UIDVALIDITY of which the server was told, certain once the session is finished.
     """
 
@@ -54,6 +58,7 @@ class Cursor:
     too_large: set[str] = field(default_factory=set)
     listed: Listing | None = None
     checked: Recheck = field(default_factory=Recheck)
+    numbered: set[str] = field(default_factory=set)
     pending: dict[tuple[str, int], set[str]] = field(default_factory=dict)
     turn: int = 0
 
@@ -130,16 +135,39 @@ class Step:
         state = self._cursor.states.get(folder)
         if state is None:
             state = self._first_contact(listing)
-        if state.uidvalidity != listing.uidvalidity:
-            raise Refused(
-                Condition.RESYNC_NEEDS_DECISION,
-                f"{folder or 'the mailbox'}: UIDVALIDITY changed from {state.uidvalidity} to {listing.uidvalidity}; "
-                "nothing is taken until a person has looked",
-            )
+        if self._is_renumbered(listing, state):
+            return self._resync(folder, state)
         sure = self._cursor.pending.get((folder, listing.uidvalidity), ())
         self._cursor.checked = recheck(self._session, listing, self._account.key, self._tools.store, sure)
         self._cursor.listed = listing
         return listing
+
+    def _is_renumbered(self, listing: Listing, state: ledger.FolderState) -> bool:
+        """Looked at once a connection where UIDVALIDITY is the same: a server may tell a wrong UIDNEXT for ever."""
+        first = listing.folder not in self._cursor.numbered
+        self._cursor.numbered.add(listing.folder)
+        if not first and state.uidvalidity == listing.uidvalidity:
+            return False
+        return is_renumbered(state.uidvalidity, listing, self._cursor.known[listing.folder])
+
+    def _resync(self, folder: str, state: ledger.FolderState) -> Listing:
+        """Find the known mails under their new UIDs. Raises Refused if a person has to decide about unknown ones."""
+        ground = Ground(self._account, self._session, self._tools.store, self._tools.settings.mail_bytes)
+        found = compare_folder(ground, self._session.list(folder, (), self._since()), state, thorough=False)
+        if found.in_place:
+            return self._list(folder)
+        if found.needs_decision:
+            raise Refused(
+                Condition.RESYNC_NEEDS_DECISION,
+                f"{found.summary}; nothing is taken until a person has looked, see: "
+                f"reconciler resync {self._account.label}",
+            )
+        change = renumbering(self._account.key, found, adopt=False)
+        decision = Decision("matched", "", "fetch", self._tools.clock())
+        self._tools.writer.run(lambda c: renumber(c, change, decision))
+        for remembered in (self._cursor.known, self._cursor.states):
+            remembered.pop(folder, None)
+        return self._list(folder)
 
     def _known(self, folder: str) -> set[str]:
         """UIDs that need not be listed again: in the ledger, or left behind at first contact."""
@@ -260,7 +288,7 @@ class Step:
             return (
                 Condition.RESYNC_NEEDS_DECISION,
                 f"the server names other mails by the ids of mails fetched before: {_named(reused)}; they stay there "
-                "untouched until a person has looked",
+                f"untouched until a person has looked, see: reconciler resync {self._account.label}",
             )
         if ambiguous := self._ambiguous():
             return (

@@ -163,6 +163,22 @@ folders = Table(
     PrimaryKeyConstraint("account_key", "folder"),
 )
 
+resyncs = Table(
+    "resyncs",
+    metadata,
+    Column("id", _Key, primary_key=True, autoincrement=True),
+    Column("account_key", ForeignKey("accounts.key"), nullable=False, index=True),
+    Column("folder", String, nullable=False),
+    Column("uidvalidity_was", BigInteger, nullable=False),
+    Column("uidvalidity_now", BigInteger, nullable=False),
+    Column("matched", Integer, nullable=False, comment="mails that were known"),
+    Column("unknown", Integer, nullable=False),
+    Column("decision", String, nullable=False, comment="matched: nobody had to decide; adopt, fetch-unknown"),
+    Column("reason", MailText, nullable=False),
+    Column("by", String, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
 mails = Table(
     "mails",
     metadata,
@@ -170,7 +186,7 @@ mails = Table(
     Column("account_key", ForeignKey("accounts.key"), nullable=False),
     Column("folder", String, nullable=False),
     Column("uidvalidity", BigInteger, nullable=False),
-    Column("uid", String, nullable=False),
+    Column("uid", String, nullable=False, comment="UID@UIDVALIDITY#id once the server gives it to another mail"),
     Column("received_at", Instant, nullable=False),
     Column("internal_date", Instant),
     Column("size", Integer, nullable=False),

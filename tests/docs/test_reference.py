@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from reconciler.cli import main as cli
 from reconciler.core import case, correlation, guard, kind, outbox, outcome, plan, referral, routing, status
 from reconciler.core.account import ReferralSettings, Reminders, TemplateText
+from reconciler.core.audit import Difference
 from reconciler.core.errors import ExitCode
 from reconciler.core.finding import CATALOGUE
 from reconciler.core.health import Condition
@@ -65,6 +66,7 @@ ENUMS: list[tuple[str, str, type[Enum]]] = [
     ("Status", "sync", status.Sync),
     ("Status", "status", AccountStatus),
     ("Conditions", "condition", Condition),
+    ("`reconciler audit`", "difference", Difference),
     ("Kinds", "kind", kind.Kind),
     ("Actions", "action", routing.Action),
     ("Actions", "sign", Rung),

@@ -154,21 +154,6 @@ def test_mails_with_one_message_id_are_all_taken(world: World) -> None:
     assert world.mailbox(address) == []
 
 
-def test_after_a_uidvalidity_change_nothing_is_taken_or_deleted_and_a_person_is_asked(world: World) -> None:
-    address = support(world, after_fetch="delete")
-    world.deliver(address, 2)
-    assert taken(world) == 2
-    world.deliver(address, 3, subject="later")
-    world.dovecot.bump_uidvalidity(address)
-    before = world.dovecot.bodies_fetched(address)
-    told = error(world)
-    assert told is not None
-    assert told.startswith("ResyncNeedsDecision: INBOX: UIDVALIDITY changed from ")
-    assert world.condition("support") == "ResyncNeedsDecision"
-    assert subjects(world, address) == ["later 1", "later 2", "later 3"]
-    assert world.dovecot.bodies_fetched(address) == before
-
-
 def test_a_mail_above_the_limit_stays_and_the_others_are_fetched(world: World) -> None:
     address = support(world, after_fetch="delete")
     world.deliver(address, 1)
