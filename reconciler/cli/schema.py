@@ -57,10 +57,13 @@ def _text(path: Path) -> str | None:
 def schema_files() -> dict[str, str]:
     """File name → text of both schemas, as the installed plug-ins make them."""
     from reconciler.cli.compose import registry
+    from reconciler.core.account_schema import account_conditions, main_conditions
     from reconciler.report.schema import schema_text
 
     models = registry()
+    tenant, main = {"Account": account_conditions(models)}, {"": main_conditions()}
+    title = "A tenant's accounts, routing and mail texts"
     return {
-        "tenant.schema.json": schema_text(models.tenant, "A tenant's accounts, routing and mail texts", "tenant"),
-        "main.schema.json": schema_text(models.main, "The two main accounts", "main"),
+        "tenant.schema.json": schema_text(models.tenant, title, "tenant", tenant),
+        "main.schema.json": schema_text(models.main, "The two main accounts", "main", tenant | main),
     }

@@ -18,8 +18,9 @@ from reconciler.core.shape import complaint
 LONGEST_LOCAL_PART = 29
 """Local part, delimiter and 34 characters of token fit into the 64 that RFC 5321 4.5.3.1.1 allows."""
 
-_INBOUND_ONLY = ("reply_via", "second_level_via", "relay_from")
-_SYSTEM_ONLY = ("default", "retire_after")
+INBOUND_ONLY = ("reply_via", "second_level_via", "relay_from")
+SYSTEM_ONLY = ("default", "retire_after")
+"""Keys that mean something for accounts of one kind only."""
 
 
 def account_findings(placed: PlacedAccount, draft: Draft, registry: Registry) -> Iterator[Finding]:
@@ -89,7 +90,7 @@ def _sending(placed: PlacedAccount) -> Iterator[Finding]:
 
 def _type_keys(placed: PlacedAccount) -> Iterator[Finding]:
     account = placed.account
-    wrong = _INBOUND_ONLY if account.type.is_system else _SYSTEM_ONLY
+    wrong = INBOUND_ONLY if account.type.is_system else SYSTEM_ONLY
     for name in sorted(account.model_fields_set & set(wrong)):
         message = f"`{name}` has no meaning for an account of type {account.type.value}; remove it"
         yield placed.finding("E315", message, name, key=True)

@@ -38,23 +38,22 @@ def _as_list(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-Words = Annotated[
-    tuple[Annotated[str, StringConstraints(min_length=1, max_length=_MAX_PATTERN)], ...],
-    BeforeValidator(_as_list, json_schema_input_type=str | list[str]),
-    Field(min_length=1, max_length=100),
-]
+_SOME = Field(min_length=1, max_length=100)
+_Word = Annotated[str, StringConstraints(min_length=1, max_length=_MAX_PATTERN)]
+_Words = Annotated[tuple[_Word, ...], _SOME]
+_Ids = Annotated[tuple[Slug, ...], _SOME]
+_Kinds = Annotated[tuple[Kind, ...], Field(min_length=1)]
+
+# The length is checked behind the reading: a word that is wrong is not also counted as missing.
+Words = Annotated[tuple[_Word, ...], BeforeValidator(_as_list, json_schema_input_type=_Word | _Words), _SOME]
 Patterns = Annotated[
-    tuple[Annotated[str, StringConstraints(min_length=1, max_length=_MAX_PATTERN), AfterValidator(_compiles)], ...],
-    BeforeValidator(_as_list, json_schema_input_type=str | list[str]),
-    Field(min_length=1, max_length=100),
+    tuple[Annotated[_Word, AfterValidator(_compiles)], ...],
+    BeforeValidator(_as_list, json_schema_input_type=_Word | _Words),
+    _SOME,
 ]
-Ids = Annotated[
-    tuple[Slug, ...],
-    BeforeValidator(_as_list, json_schema_input_type=str | list[str]),
-    Field(min_length=1, max_length=100),
-]
+Ids = Annotated[tuple[Slug, ...], BeforeValidator(_as_list, json_schema_input_type=Slug | _Ids), _SOME]
 Kinds = Annotated[
-    tuple[Kind, ...], BeforeValidator(_as_list, json_schema_input_type=str | list[str]), Field(min_length=1)
+    tuple[Kind, ...], BeforeValidator(_as_list, json_schema_input_type=Kind | _Kinds), Field(min_length=1)
 ]
 
 
@@ -153,8 +152,8 @@ class Expectation(Frozen):
     agent: str | None = None
     tags: tuple[Slug, ...] | None = None
     priority: Priority | None = None
-    hold: bool | None = None
-    discard: bool | None = None
+    hold: Annotated[bool, Field(strict=True)] | None = None
+    discard: Annotated[bool, Field(strict=True)] | None = None
 
 
 class RuleTest(Frozen):

@@ -43,6 +43,23 @@ class Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_enum_values=False)
 
 
+def one_of(key: str, values: list[Any]) -> dict[str, Any]:
+    """The JSON schema of a map whose key is there and has one of these values."""
+    return {"properties": {key: {"enum": values}}, "required": [key]}
+
+
+def has(key: str, kind: str) -> dict[str, Any]:
+    """The JSON schema of a map whose key is there and has a value of this JSON type; null counts as not there."""
+    return {"properties": {key: {"type": kind}}, "required": [key]}
+
+
+MOVE_GOES_WITH_ITS_TARGET: dict[str, Any] = {
+    "if": one_of("after_fetch", ["move"]),
+    "then": has("move_to", "string"),
+    "else": {"properties": {"move_to": {"type": "null"}}},
+}
+"""The JSON schema of `after_fetch` and `move_to`, which are given together or not at all."""
+
 _DURATION = re.compile(r"^([0-9]{1,6})(s|m|h|d)$")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -123,6 +140,15 @@ class MailboxEndpoint(Endpoint):
 
 class SmtpSettings(Endpoint):
     """The submission server an account sends through (RFC 6409). Login name and password go together or stay away."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "allOf": [
+                {"if": has("username", "string"), "then": has("password", "object")},
+                {"if": has("password", "object"), "then": has("username", "string")},
+            ]
+        }
+    )
 
     username: Login | None = declared(
         Consequence.REAUTHENTICATE, None, description="Login name, if the server asks for one."

@@ -104,6 +104,9 @@ def _about_secret(source: Source, unit: str, loc: Pointer) -> Finding:
     """Neither value nor key nor pointer below the reference is shown: each could be the secret."""
     if existing(source.data, loc) == loc and value_at(source.data, loc) is None:
         return finding_at(source, unit, loc, "E202", f"`{loc[-1]}` is empty; write `{{secret: NAME}}`")
+    if existing(source.data, loc) == loc[:-1] and isinstance(value_at(source.data, loc[:-1]), dict):
+        message = f"the key `{loc[-1]}` is missing; write `{loc[-1]}: {{secret: NAME}}`"
+        return finding_at(source, unit, loc[:-1], "E202", message)
     message = (
         f"`{loc[-1]}` is not a reference; write `{{secret: NAME}}` (NAME: a-z, 0-9, hyphens), keep the value outside "
         "the repository, and change it if it was ever committed"

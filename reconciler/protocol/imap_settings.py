@@ -6,9 +6,16 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
-from reconciler.core.settings import Consequence, MailboxEndpoint, Security, Start, declared
+from reconciler.core.settings import (
+    MOVE_GOES_WITH_ITS_TARGET,
+    Consequence,
+    MailboxEndpoint,
+    Security,
+    Start,
+    declared,
+)
 from reconciler.protocol.base import ProtocolPlugin
 
 FolderName = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -25,6 +32,8 @@ class ImapAfterFetch(StrEnum):
 
 class ImapSettings(MailboxEndpoint):
     """An IMAP mailbox (RFC 3501, RFC 9051): how to reach it, what to read, what to do with read mails."""
+
+    model_config = ConfigDict(json_schema_extra={"allOf": [MOVE_GOES_WITH_ITS_TARGET]})
 
     folders: Annotated[tuple[FolderName, ...], Field(min_length=1, max_length=20)] = declared(
         Consequence.RESYNC, ("INBOX",), description="The folders to read, in this order."

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, StringConstraints, WithJsonSchema, model_validator
+from pydantic import AfterValidator, ConfigDict, StringConstraints, WithJsonSchema, model_validator
 
-from reconciler.core.settings import Consequence, Frozen, Start, declared
+from reconciler.core.settings import MOVE_GOES_WITH_ITS_TARGET, Consequence, Frozen, Start, declared
 from reconciler.protocol.base import ProtocolPlugin
 
 _PATTERN = r"^(/[^/\x00-\x1f\x7f]+)+$"
@@ -40,6 +40,8 @@ class MaildirAfterFetch(StrEnum):
 
 class MaildirSettings(Frozen):
     """A Maildir on this machine, for instance one that a mail server delivers into."""
+
+    model_config = ConfigDict(json_schema_extra={"allOf": [MOVE_GOES_WITH_ITS_TARGET]})
 
     path: FolderPath = declared(
         Consequence.RESYNC, description="The Maildir, which holds new, cur and tmp; absolute, without . and .. in it."

@@ -3,19 +3,40 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema
+
+from reconciler.core.settings import format_duration
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 
 
-def schema_text(model: type[BaseModel], title: str, name: str) -> str:
-    """The schema of what may stand in a file, as JSON text that ends with a newline."""
-    schema = model.model_json_schema(mode="validation", by_alias=True)
+def schema_text(
+    model: type[BaseModel], title: str, name: str, conditions: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> str:
+    """The schema of what may stand in a file, as JSON text that ends with a newline.
+
+    `conditions` are those across the keys of a map, in draft-07's words, by the model's name; `""` for the file itself.
+    """
+    schema = model.model_json_schema(mode="validation", by_alias=True, schema_generator=_Generator)
+    for owner, found in conditions.items():
+        target = schema["$defs"][owner] if owner else schema
+        target["allOf"] = [*target.get("allOf", ()), *found]
     converted = _draft_07(schema)
     head = {"$schema": DRAFT, "$id": f"{name}.schema.json", "title": title}
     return json.dumps(head | {k: v for k, v in converted.items() if k != "title"}, indent=2, ensure_ascii=False) + "\n"
+
+
+class _Generator(GenerateJsonSchema):
+    """Writes defaults as a file would say them, not as ISO 8601 durations."""
+
+    def encode_default(self, dft: Any) -> Any:
+        """The default as JSON."""
+        return format_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
 
 
 def _draft_07(schema: Any) -> Any:
@@ -37,6 +58,8 @@ def _draft_07(schema: Any) -> Any:
                 continue
             case _:
                 result[_renamed(key)] = _draft_07(value)
+    if "patternProperties" in result:
+        result.setdefault("additionalProperties", False)
     return _reference_alone(result)
 
 
