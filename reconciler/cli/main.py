@@ -2,79 +2,67 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from reconciler import __version__
-from reconciler.cli import cases, explain, fetch, held, import_, key, referrals
-from reconciler.cli.apply import ack, apply, history
-from reconciler.cli.backup import backup
-from reconciler.cli.demo import demo
-from reconciler.cli.init import init
-from reconciler.cli.inspect import inspect
-from reconciler.cli.new import new
-from reconciler.cli.plan import plan
-from reconciler.cli.probe import probe
-from reconciler.cli.resync import audit, resync
-from reconciler.cli.run import run as run_system
-from reconciler.cli.schema import schema
-from reconciler.cli.status import status
-from reconciler.cli.suspend import resume, suspend, suspensions
-from reconciler.cli.validate import validate
+from reconciler.cli.lazy import LazyCommand
 from reconciler.core.errors import ExitCode, ReconcilerError
 
-app = typer.Typer(
+COMMANDS = (
+    LazyCommand("validate", "validate", "validate", "Check the account files."),
+    LazyCommand("schema", "schema", "schema", "Print the files' JSON schema."),
+    LazyCommand("plan", "plan", "plan", "Show what apply would change, compared with what runs."),
+    LazyCommand("apply", "apply", "apply", "Apply the accounts folder, tenant by tenant."),
+    LazyCommand("ack", "apply", "ack", "Let a plan pass that a guard blocks."),
+    LazyCommand("history", "apply", "history", "Show the applied revisions, newest first."),
+    LazyCommand("status", "status", "status", "Show how every tenant and account stands."),
+    LazyCommand("suspend", "suspend", "suspend", "Stop fetching or sending for a while."),
+    LazyCommand("resume", "suspend", "resume", "End a suspension before its time."),
+    LazyCommand("suspensions", "suspend", "suspensions", "List what is suspended, until when and why."),
+    LazyCommand("run", "run", "run", "Apply, watch, fetch, route and send until Ctrl-C."),
+    LazyCommand("fetch", "fetch", "fetch", "Fetch in weighted cycles and route what came."),
+    LazyCommand("send", "fetch", "send", "Send what is in the outbox."),
+    LazyCommand("probe", "probe", "probe", "Try out an account's servers, changing nothing there."),
+    LazyCommand("inspect", "inspect", "inspect", "Read mails from files and say what each is and why."),
+    LazyCommand("resync", "resync", "resync", "Decide for a mailbox that was rebuilt on its server."),
+    LazyCommand("audit", "resync", "audit", "List what people decided, newest first."),
+    LazyCommand("cases", "cases", "cases", "List the cases, the one that changed last first."),
+    LazyCommand("case", "cases", "case", "Show a case with everything that belongs to it."),
+    LazyCommand("reply", "cases", "reply", "Answer the customer."),
+    LazyCommand("note", "cases", "note", "Put a note on the case; nobody is sent it."),
+    LazyCommand("close", "cases", "close", "Close the case; the customer's next mail opens it again."),
+    LazyCommand("reopen", "cases", "reopen", "Open a closed case again."),
+    LazyCommand("forward", "referrals", "forward", "Send the case to external contacts without closing it."),
+    LazyCommand("inquire", "referrals", "inquire", "Ask external contacts about the case."),
+    LazyCommand("referrals", "referrals", "referrals", "The second-level folders: who was asked, and answered."),
+    LazyCommand("remind", "referrals", "remind", "Remind a contact who has not answered yet."),
+    LazyCommand("withdraw", "referrals", "withdraw", "Stop waiting for an answer."),
+    LazyCommand("held", "held", "held", "List the mails that were set aside for a person."),
+    LazyCommand("release", "held", "release", "Let a held mail go on."),
+    LazyCommand("discard", "held", "discard", "Close a held mail without doing anything with it."),
+    LazyCommand("outbox", "held", "outbox", "List the mails of ours: waiting, sent, failed."),
+    LazyCommand("backup", "backup", "backup", "Copy the state into a file, beside whatever runs."),
+    LazyCommand("init", "init", "init", "Write a new account repository."),
+    LazyCommand("new", "new", "new", "Add an account to a tenant's file."),
+    LazyCommand("demo", "demo", "demo", "Play the story on loopback servers."),
+    LazyCommand("import", "import_", "app", "Carry a foreign list of accounts over."),
+    LazyCommand("key", "key", "key", "The keys that sign the tokens in our mails."),
+    LazyCommand("explain", "explain", "app", "Say why something is as it is."),
+)
+"""Name, module of `reconciler.cli`, function or group in it, and the summary that `--help` shows, of each command."""
+
+_app = typer.Typer(
     name="reconciler",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
-app.command()(validate)
-app.command()(schema)
-app.command()(plan)
-app.command()(apply)
-app.command()(ack)
-app.command()(history)
-app.command()(status)
-app.command()(suspend)
-app.command()(resume)
-app.command()(suspensions)
-app.command(name="run")(run_system)
-app.command()(fetch.fetch)
-app.command()(fetch.send)
-app.command()(probe)
-app.command()(inspect)
-app.command()(resync)
-app.command()(audit)
-for _command in (
-    cases.cases,
-    cases.case,
-    cases.reply,
-    cases.note,
-    cases.close,
-    cases.reopen,
-    referrals.forward,
-    referrals.inquire,
-    referrals.referrals,
-    referrals.remind,
-    referrals.withdraw,
-    held.held,
-    held.release,
-    held.discard,
-    held.outbox,
-):
-    app.command()(_command)
-app.command()(backup)
-app.command()(init)
-app.command()(new)
-app.command()(demo)
-app.add_typer(import_.app, name="import")
-app.add_typer(key.key, name="key")
-app.add_typer(explain.app, name="explain")
 
 # Typer carries its own copy of click or uses the installed one, by its version; the base of its public class is right
 # in both cases.
@@ -88,7 +76,7 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True)
+@_app.callback(invoke_without_command=True)
 def _root(
     context: typer.Context,
     _wanted: Annotated[
@@ -101,10 +89,20 @@ def _root(
         raise typer.Exit(ExitCode.USAGE.value)
 
 
+def program() -> Any:
+    """The whole command line as one command group."""
+    group = typer.main.get_group(_app)
+    for command in COMMANDS:
+        group.add_command(command)
+    return group
+
+
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command (default: the process's arguments) and return the exit code."""
+    # Looking for pydantic's plug-ins reads the metadata of every installed package; no command needs any.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     try:
-        result = app(args=arguments, prog_name="reconciler", standalone_mode=False)
+        result = program().main(args=arguments, prog_name="reconciler", standalone_mode=False)
     except ReconcilerError as error:
         return _told(str(error), error.exit_code.value)
     except typer.Abort:

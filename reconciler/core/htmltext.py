@@ -5,10 +5,6 @@ from __future__ import annotations
 import re
 from html import unescape
 
-from inscriptis import get_text
-from inscriptis.css_profiles import STRICT_CSS_PROFILE
-from inscriptis.model.config import ParserConfig
-
 from reconciler.core.charset import clean_text
 
 _SIZE_LIMIT = 500_000
@@ -28,18 +24,26 @@ _BLOCKS = frozenset(
     {"p", "div", "br", "tr", "li", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table", "blockquote", "pre", "hr"}
 )
 
-_CONFIG = ParserConfig(css=STRICT_CSS_PROFILE, display_links=False, display_images=False)
-
 
 def html_to_text(html: str) -> str:
     """Plain text of `html`. Never raises; HTML above 500,000 characters or 100 levels loses its layout only."""
     source = _without_comments(clean_text(html))
     if len(source) <= _SIZE_LIMIT and _depth(source) <= _DEPTH_LIMIT:
         try:
-            return _tidy(get_text(_plain_layout(source), _CONFIG))
+            return _tidy(_laid_out(_plain_layout(source)))
         except Exception:  # lxml and inscriptis raise whatever they meet; the tags can always be cut out.
             return _tidy(_strip_tags(source))
     return _tidy(_strip_tags(source))
+
+
+def _laid_out(html: str) -> str:
+    # Loaded with the first HTML mail: most commands never see one.
+    from inscriptis import get_text
+    from inscriptis.css_profiles import STRICT_CSS_PROFILE
+    from inscriptis.model.config import ParserConfig
+
+    text: str = get_text(html, ParserConfig(css=STRICT_CSS_PROFILE, display_links=False, display_images=False))
+    return text
 
 
 def _without_comments(html: str) -> str:

@@ -8,8 +8,9 @@ from datetime import date
 
 from reconciler.core.absence import absent_until
 from reconciler.core.bounce import BounceDetail, bounce_detail
-from reconciler.core.kind_signals import RELAYED, SIGNALS, Kind, Seen, look_at
+from reconciler.core.kind_signals import RELAYED, SIGNALS, Seen, look_at
 from reconciler.core.kind_wording import ABSENCE
+from reconciler.core.mail_kind import Kind
 from reconciler.core.message import Message
 
 __all__ = ["BounceDetail", "Classification", "Evidence", "Kind", "classify", "relayed_by_itself"]

@@ -5,28 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 
 from reconciler.core import kind_wording as wording
+from reconciler.core.mail_kind import Kind
 from reconciler.core.mail_report import field_of
 from reconciler.core.message import Body, Head, Message
-
-
-class Kind(StrEnum):
-    """What a message is; who may see it follows from it."""
-
-    HUMAN = "human"
-    NOTIFICATION = "notification"
-    AUTO_REPLY = "auto_reply"
-    BOUNCE = "bounce"
-    RECEIPT = "receipt"
-    FEEDBACK = "feedback"
-    LIST = "list"
-    BULK = "bulk"
-    CALENDAR = "calendar"
-    CHALLENGE = "challenge"
-    LOOP = "loop"
-
 
 RELAYED = frozenset({Kind.HUMAN})
 """The kinds that are passed on to a customer without a person's word."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, Field, GetJsonSchemaHandler, WithJsonSchema, create_model
 from pydantic.json_schema import JsonSchemaValue
@@ -14,6 +14,8 @@ from pydantic_core import CoreSchema
 from reconciler.core.account import Account, MainDocument, TenantDocument, TenantPart
 from reconciler.core.secret import Slug
 from reconciler.core.settings import Consequence, declared
+
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,12 @@ class _PluginKeys:
         schema = handler(core)
         keys = {key: handler(model.__pydantic_core_schema__) for key, model in sorted(self.models.items())}
         return {**schema, "properties": keys} if keys else schema
+
+
+def _built(model: type[_Model]) -> type[_Model]:
+    """The model, ready to validate: the parts it is made of are not built one by one before (see Frozen)."""
+    model.model_rebuild()
+    return model
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,7 @@ class Registry:
             "channel", Slug, WithJsonSchema({"enum": sorted(self.channels), "type": "string"})
         )
         blocks["settings"] = self._with_schema("settings", Mapping[str, Any], _PluginKeys(self.settings))
-        return create_model("Account", __base__=Account, __doc__=Account.__doc__, **blocks)
+        return _built(create_model("Account", __base__=Account, __doc__=Account.__doc__, **blocks))
 
     @staticmethod
     def _with_schema(name: str, kind: Any, schema: Any) -> tuple[Any, Any]:
@@ -60,19 +68,22 @@ class Registry:
     @cached_property
     def tenant(self) -> type[TenantDocument]:
         """The model of a tenant's file."""
-        return create_model(
+        made = create_model(
             "TenantDocument", __base__=TenantDocument, __doc__=TenantDocument.__doc__, **self._accounts()
         )
+        return _built(made)
 
     @cached_property
     def part(self) -> type[TenantPart]:
         """The model of a further file of a tenant that is a folder."""
-        return create_model("TenantPart", __base__=TenantPart, __doc__=TenantPart.__doc__, **self._accounts())
+        return _built(create_model("TenantPart", __base__=TenantPart, __doc__=TenantPart.__doc__, **self._accounts()))
 
     @cached_property
     def main(self) -> type[MainDocument]:
         """The model of main.yaml."""
-        return create_model("MainDocument", __base__=MainDocument, __doc__=MainDocument.__doc__, **self._accounts())
+        return _built(
+            create_model("MainDocument", __base__=MainDocument, __doc__=MainDocument.__doc__, **self._accounts())
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Without the models made here, which only this process knows.

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import re2
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
-from reconciler.core.kind import Kind
+from reconciler.core.mail_kind import Kind
 from reconciler.core.secret import Slug
 from reconciler.core.settings import Frozen
 

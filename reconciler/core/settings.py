@@ -40,7 +40,10 @@ def declared(consequence: Consequence, default: Any = ..., **options: Any) -> An
 class Frozen(BaseModel):
     """Base of every model read from a file: no unknown keys, values never change, inputs never show in errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_enum_values=False)
+    # Building waits for the first use: every start defines all models and few of them are ever validated by themselves.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, use_enum_values=False, defer_build=True
+    )
 
 
 def one_of(key: str, values: list[Any]) -> dict[str, Any]:

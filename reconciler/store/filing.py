@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from reconciler.core.case import SYSTEM, CaseState, EntryKind
 from reconciler.core.decision import Action, Decision, HoldReason
-from reconciler.core.kind import Kind
+from reconciler.core.mail_kind import Kind
 from reconciler.core.referral import ReferralEvent, move
 from reconciler.core.token import TokenRecord
 from reconciler.store import cases, outbox

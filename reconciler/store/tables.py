@@ -213,13 +213,11 @@ mails = Table(
         "attempts",
         "id",
         sqlite_where=text("state = 'received'"),
-        postgresql_where=text("state = 'received'"),
     ),
     Index(
         "ix_mails_unacknowledged",
         "account_key",
         sqlite_where=text("acknowledged_at IS NULL"),
-        postgresql_where=text("acknowledged_at IS NULL"),
     ),
     Index("ix_mails_tenant_message_id", "tenant", "message_id"),
     Index("ix_mails_case_id", "case_id"),
@@ -350,7 +348,6 @@ outbox = Table(
         "account_key",
         "next_at",
         sqlite_where=text("state = 'queued'"),
-        postgresql_where=text("state = 'queued'"),
     ),
 )
 

@@ -10,10 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-import typer
 
 from reconciler.cli import main as cli
-from reconciler.cli.main import app
 from reconciler.core.case import Case, CaseState, Entry, EntryKind
 from reconciler.core.fetch import StepLine
 from reconciler.core.held import Held
@@ -99,14 +97,9 @@ SENT = OutboxRow(
 def commands() -> dict[str, Any]:
     """Every command by the words that call it."""
     found: dict[str, Any] = {}
-    waiting = [("reconciler", typer.main.get_command(app))]
-    while waiting:
-        words, command = waiting.pop()
-        inner = getattr(command, "commands", None)
-        if inner is None:
-            found[words] = command
-        else:
-            waiting += [(f"{words} {name}", sub) for name, sub in inner.items()]
+    for listed in cli.COMMANDS:
+        inner = getattr(listed.command, "commands", {"": listed.command})
+        found |= {f"reconciler {listed.name} {name}".rstrip(): command for name, command in inner.items()}
     return found
 
 
