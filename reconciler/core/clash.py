@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from typing import Any
 
 from reconciler.core.account import Account
 from reconciler.core.draft import Draft
@@ -17,7 +18,16 @@ Identity = Callable[[Account], Hashable | None]
 def mailbox_identity(account: Account) -> tuple[str, str] | None:
     """(lower-case host, username), whatever the protocol; ("", path) for one that reads a folder of this machine."""
     block = account.block
-    host, username, path = (getattr(block, key, None) for key in ("host", "username", "path"))
+    return _identity(*(getattr(block, key, None) for key in ("host", "username", "path")))
+
+
+def stored_mailbox(config: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The same of an account in its stored form."""
+    block = config.get(str(config.get("protocol")))
+    return _identity(*(block.get(key) for key in ("host", "username", "path"))) if isinstance(block, dict) else None
+
+
+def _identity(host: object, username: object, path: object) -> tuple[str, str] | None:
     if isinstance(host, str) and isinstance(username, str):
         return host.lower(), username
     return ("", path) if isinstance(path, str) else None

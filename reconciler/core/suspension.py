@@ -20,7 +20,7 @@ LONGEST = timedelta(days=30)
 
 EVERYTHING = "all"
 
-_TARGET = re.compile(r"(?P<unit>[a-z0-9-]{1,40})(?P<slash>/(?P<account>[a-z0-9-]{1,40})?)?")
+_TARGET = re.compile(r"(?P<unit>[a-z0-9-]{1,40})(?P<slash>/(?P<account>[a-z0-9~-]{1,60})?)?")
 
 
 class Activity(StrEnum):

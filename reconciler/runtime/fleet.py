@@ -10,6 +10,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, select
 
 from reconciler.core.account import Account
+from reconciler.core.clash import mailbox_identity
 from reconciler.core.errors import Invalid
 from reconciler.core.registry import Registry
 from reconciler.core.revision import AccountStatus, AppliedState
@@ -51,15 +52,17 @@ class Fleet:
 
 
 def read_fleet(connection: Connection, registry: Registry) -> Fleet:
-    """The accounts to fetch: those that serve and are enabled, and those that drain."""
+    """The accounts to fetch: those that serve and are enabled, and those that drain.
+
+    An address that drains may share its mailbox with an account that serves; a mailbox is fetched once.
+    """
     state = read_applied(connection, registry)
     floors = {row.key: row.floor_at for row in connection.execute(select(accounts.c.key, accounts.c.floor_at))}
-    fetched = {
-        a.key: FetchAccount(a.key, a.unit, a.account, floors[a.key])
-        for a in state.accounts.values()
-        if a.status is AccountStatus.DRAINING or (a.status is AccountStatus.SERVING and a.account.enabled)
-    }
-    return Fleet(state, fetched)
+    serving = [a for a in state.accounts.values() if a.status is AccountStatus.SERVING and a.account.enabled]
+    read = {mailbox_identity(a.account) for a in serving} - {None}
+    draining = (a for a in state.accounts.values() if a.status is AccountStatus.DRAINING)
+    fetched = [*serving, *(a for a in draining if mailbox_identity(a.account) not in read)]
+    return Fleet(state, {a.key: FetchAccount(a.key, a.unit, a.account, floors[a.key]) for a in fetched})
 
 
 def read_account(connection: Connection, registry: Registry, label: str) -> FetchAccount:

@@ -130,7 +130,9 @@ def agent_letter(
     agent = Address("", referral.agent)
     if agent.key in desk.own_addresses():
         raise Unsafe(f"the agent's address {agent.address} is one of our own accounts'; nothing is sent there")
-    system = desk.account(referral.account_key)
+    # The account that asked may have retired since; whichever serves now can tell the agent as well.
+    now_serving = serving(desk.state, referral.tenant, AccountType.SECOND_LEVEL_REPLY)
+    system = desk.account(referral.account_key) or now_serving.account
     sending = None
     record = TokenRecord(
         occasion.token_id,

@@ -20,7 +20,7 @@ from reconciler.runtime.observer import UNOBSERVED, Observer
 from reconciler.runtime.step import Clock
 from reconciler.source.files import fingerprint
 from reconciler.source.watch import Watcher
-from reconciler.store.applied import any_draining, finish_draining, read_applied
+from reconciler.store.applied import any_draining, finish_draining, purge_retired, purgeable, read_applied
 from reconciler.store.database import Store
 from reconciler.store.lease import Lease
 
@@ -97,14 +97,17 @@ class ReconcileLoop:
             threading.Timer(source.settle.total_seconds() / 4, self._watcher.wake).start()
 
     def _finish_draining(self) -> None:
-        """Time alone ends draining, so it is looked at whether files have changed or not."""
-        source = self._source
+        """Time alone ends draining and brings the purge, so it is looked at whether files have changed or not."""
+        source, now = self._source, self._source.clock()
         with source.store.read() as connection:
-            if not any_draining(connection):
+            if not any_draining(connection) and not purgeable(connection, now):
                 return
         with source.store.write() as connection:
             source.lease.verify(connection)
-            retired = finish_draining(connection, source.clock())
+            retired = finish_draining(connection, now)
+            purged = purge_retired(connection, now)
+        if purged:
+            log.info("accounts.purged", accounts=purged)
         if retired:
             log.info("accounts.drained", accounts=list(retired))
             self._on_applied()

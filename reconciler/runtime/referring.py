@@ -152,6 +152,8 @@ def remind(connection: Connection, desk: Desk, referral: Referral, author: str, 
     system, case = desk.account(referral.account_key), existing_case(connection, referral.case_id)
     if case.state is CaseState.CLOSED:
         raise Invalid(f"case C{case.id} is closed; run: reconciler reopen C{case.id}")
+    if desk.state.units[referral.tenant].retired:
+        raise Invalid(f"tenant {referral.tenant} is retired, so its answer would be held; restore its file to remind")
     if system is None:
         raise Invalid(f"{referral.account}, which takes the answer, is retired; withdraw R{referral.id} and ask anew")
     way = _WAYS[referral.kind]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from reconciler.core.account import MAIN, Account, AccountType, Document
 from reconciler.core.errors import Invalid
@@ -26,9 +26,13 @@ from reconciler.core.revision import (
 )
 from reconciler.core.settings import parse_duration
 from reconciler.core.status import Sync
-from reconciler.store.tables import accounts, referrals, revisions, units
+from reconciler.store.moving import WAITING, move_accounts
+from reconciler.store.tables import accounts, folders, health, revisions, sending, units
 
-_WAITING = exists().where(referrals.c.account_key == accounts.c.key, referrals.c.state == "waiting")
+_CURSORS = (folders, health, sending)
+
+PURGE_AFTER = timedelta(days=90)
+"""How long a retired account keeps its cursor, so that its file may be restored without reading the mailbox anew."""
 
 
 def read_applied(connection: Connection, registry: Registry) -> AppliedState:
@@ -51,7 +55,8 @@ def read_applied(connection: Connection, registry: Registry) -> AppliedState:
             continue
         status = AccountStatus(row.status)
         serving = ids.get(name) if status is AccountStatus.SERVING else None
-        account = serving or _account(row.unit, row.config, registry)
+        # The name of what an account left behind (`ID~KEY`) is none that a file may give.
+        account = serving or _account(row.unit, row.config, registry).model_copy(update={"id": row.id})
         origin = Origin(row.file, row.line, row.column)
         running[name] = AppliedAccount(row.key, row.unit, account, status, row.revision_id, row.since, origin)
     return AppliedState(found, running, frozenset(retired))
@@ -70,13 +75,15 @@ def write_unit(
     """Carry out one unit's plan, to be called in one transaction of its own; the new revision's number.
 
     `wanted` None: the unit's file is gone. A rename and a restore keep the account's key, so that what was fetched
-    stays known. A retired system account drains first if externals still have to answer to it.
+    stays known. A retired system account drains first if externals still have to answer to it, and so does the
+    mailbox or address that one leaves.
     """
     revision = _write_revision(connection, plan, wanted, source, commit, author, now)
     renames = {c.former: c.account for c in plan.changes if c.op is Op.RENAME and c.former and c.account}
     _rename(connection, plan.tenant, renames)
     if wanted is not None:
-        _write_accounts(connection, plan.changes, wanted, revision, now)
+        floors = move_accounts(connection, wanted, revision, now)
+        _write_accounts(connection, plan.changes, wanted, revision, now, floors)
     for change in plan.changes:
         if change.op is Op.RETIRE and change.account is not None:
             _retire(connection, plan.tenant, change.account, revision, now)
@@ -126,12 +133,30 @@ def any_draining(connection: Connection) -> bool:
 
 def finish_draining(connection: Connection, now: datetime) -> tuple[str, ...]:
     """Retire the draining accounts nobody has to answer to any more, or whose `retire_after` is over; their labels."""
-    query = select(accounts, _WAITING.label("waiting")).where(accounts.c.status == AccountStatus.DRAINING)
+    query = select(accounts, WAITING.label("waiting")).where(accounts.c.status == AccountStatus.DRAINING)
     done = [row for row in connection.execute(query) if not row.waiting or now >= row.since + _retire_after(row.config)]
     for row in done:
         retired = update(accounts).where(accounts.c.key == row.key)
         connection.execute(retired.values(status=AccountStatus.RETIRED, since=now))
     return tuple(f"{row.unit}/{row.id}" for row in done)
+
+
+def purgeable(connection: Connection, now: datetime) -> frozenset[int]:
+    """Keys of the accounts that retired PURGE_AFTER ago and still have a cursor or a schedule."""
+    gone = (accounts.c.status == AccountStatus.RETIRED, accounts.c.since <= now - PURGE_AFTER)
+    tables = (select(t.c.account_key).join(accounts, accounts.c.key == t.c.account_key).where(*gone) for t in _CURSORS)
+    return frozenset(key for query in tables for key in connection.execute(query).scalars())
+
+
+def purge_retired(connection: Connection, now: datetime) -> int:
+    """Remove cursor and schedule of accounts that retired PURGE_AFTER ago; how many accounts that were.
+
+    Mails, cases, notes, referrals and revisions stay, and so does the account's row, for they name it.
+    """
+    keys = purgeable(connection, now)
+    for table in _CURSORS:
+        connection.execute(delete(table).where(table.c.account_key.in_(list(keys))))
+    return len(keys)
 
 
 def _document(unit: str, stored: Mapping[str, Any], registry: Registry) -> Document:
@@ -204,7 +229,12 @@ def _rename(connection: Connection, unit: str, renames: Mapping[str, str]) -> No
 
 
 def _write_accounts(
-    connection: Connection, changes: tuple[Change, ...], wanted: Slice, revision: int, now: datetime
+    connection: Connection,
+    changes: tuple[Change, ...],
+    wanted: Slice,
+    revision: int,
+    now: datetime,
+    floors: Mapping[str, datetime],
 ) -> None:
     unit = wanted.unit
     stored = {a["id"]: a for a in json.loads(canonical(wanted.document)).get("accounts", [])}
@@ -222,7 +252,7 @@ def _write_accounts(
             "column": origin.column,
         }
         if account.id not in present:
-            values |= {"unit": unit, "id": account.id, "floor_at": now}
+            values |= {"unit": unit, "id": account.id, "floor_at": floors.get(account.id, now)}
             connection.execute(insert(accounts).values(status=AccountStatus.SERVING, since=now, **values))
             continue
         if account.id in arriving and present[account.id] != AccountStatus.SERVING:
@@ -233,7 +263,7 @@ def _write_accounts(
 
 def _retire(connection: Connection, unit: str, account_id: str, revision: int, now: datetime) -> None:
     here = (accounts.c.unit == unit, accounts.c.id == account_id)
-    row = connection.execute(select(accounts.c.type, _WAITING.label("waiting")).where(*here)).one()
+    row = connection.execute(select(accounts.c.type, WAITING.label("waiting")).where(*here)).one()
     drains = AccountType(row.type).is_system and row.waiting
     status = AccountStatus.DRAINING if drains else AccountStatus.RETIRED
     connection.execute(update(accounts).where(*here).values(status=status, since=now, revision_id=revision))
