@@ -52,13 +52,17 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a step takes, what waits for later steps, what is left behind for ever, and what is too large to take."""
+    """What a step takes, what waits for later steps, what is left behind for ever, and what is too large to take.
+
+    `eligible` are all mails that are to be taken, now or later, oldest first.
+    """
 
     take: tuple[Listed, ...]
     backlog: int
     left_behind: tuple[str, ...]
     too_large: tuple[str, ...]
     cut_by_bytes: bool = False
+    eligible: tuple[Listed, ...] = ()
 
 
 def floor_of(start: StartRule, applied_at: datetime) -> datetime | None:
@@ -103,15 +107,20 @@ def choose(
     too_large = tuple(m.uid for m in mails if m.uid not in behind and (m.size or 0) > max_mail_bytes)
     skipped = behind.union(too_large)
     eligible = [m for m in mails if m.uid not in skipped]
-    take: list[Listed] = []
+    first = eligible[:weight]
+    take = first[: fitting(first, max_step_bytes)]
+    cut = len(take) < len(first)
+    return Choice(tuple(take), len(eligible) - len(take), left, too_large, cut, tuple(eligible))
+
+
+def fitting(mails: Sequence[Listed], max_step_bytes: int) -> int:
+    """How many of these, from the first, fit into a step; the first one always does."""
     total = 0
-    for mail in eligible[:weight]:
+    for number, mail in enumerate(mails):
         total += mail.size or 0
-        if take and total > max_step_bytes:
-            break
-        take.append(mail)
-    cut = len(take) < min(weight, len(eligible))
-    return Choice(tuple(take), len(eligible) - len(take), left, too_large, cut)
+        if number and total > max_step_bytes:
+            return number
+    return len(mails)
 
 
 @dataclass(frozen=True, slots=True)

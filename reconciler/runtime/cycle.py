@@ -16,10 +16,12 @@ from reconciler.core.health import Condition, Trouble
 from reconciler.core.heartbeat import Loop
 from reconciler.core.schedule import StepEnd, Turn, after_step, due, next_opening
 from reconciler.protocol.base import Limits, Session
+from reconciler.runtime.asking import answered_by_waiting
 from reconciler.runtime.clock import steady_now
+from reconciler.runtime.cursor import Cursor
 from reconciler.runtime.fleet import FetchAccount
 from reconciler.runtime.observer import UNOBSERVED, Observer
-from reconciler.runtime.step import Cursor, Step, StepReport, Tools, failed, finish
+from reconciler.runtime.step import Step, StepReport, Tools, failed
 from reconciler.store.health import write_health
 
 HEALTH_EVERY = timedelta(seconds=10)
@@ -30,9 +32,11 @@ HEALTH_EVERY = timedelta(seconds=10)
 class _Line:
     """An account's open session and what is remembered with it; used by one step at a time.
 
+    `account` is the account as it was when the session was last used.
     `next_login`: the instant (monotonic seconds) before which the server wants no further login.
     """
 
+    account: FetchAccount
     session: Session | None = None
     connection: tuple[object, ...] = ()
     cursor: Cursor = field(default_factory=Cursor)
@@ -158,7 +162,7 @@ class Engine:
     def _start(self, key: int) -> None:
         account = self._accounts[key]
         self._running[key] = _Running(account, self._cycle, time.monotonic())
-        line = self._lines.setdefault(key, _Line())
+        line = self._lines.setdefault(key, _Line(account))
         threading.Thread(target=self._step, args=(account, line), name=f"step {account.label}", daemon=True).start()
 
     def _step(self, account: FetchAccount, line: _Line) -> None:
@@ -173,21 +177,17 @@ class Engine:
     def _worked(self, account: FetchAccount, line: _Line) -> StepReport:
         try:
             session = self._session(account, line)
-            report = Step(account, session, line.cursor, self._tools).run()
+            return answered_by_waiting(
+                Step(line.account, line.cursor, self._tools).run(), session, self._tools.store, self._tools.writer
+            )
         except Exception as error:
             return failed(account.key, error)
-        if report.backlog:
-            return report
-        try:
-            finish(account.key, session, line.cursor, self._tools)
-        except Exception as error:
-            return replace(failed(account.key, error), taken=report.taken, backlog=report.backlog)
-        return report
 
     def _session(self, account: FetchAccount, line: _Line) -> Session:
         if line.session is not None and line.session.usable and line.connection == account.connection:
             return line.session
-        self._end_line(account.key, line)
+        self._end_line(line)
+        line.account = account
         if (rest := line.next_login - time.monotonic()) > 0:
             reason = f"{account.label}: its server wants a pause between logins; the next is in {rest:.0f} s"
             raise Trouble(Condition.THROTTLED, reason, retry_after=rest)
@@ -196,11 +196,16 @@ class Engine:
         line.next_login = time.monotonic() + line.session.login_delay
         return line.session
 
-    def _end_line(self, key: int, line: _Line) -> None:
+    def _end_line(self, line: _Line) -> None:
         """Close a session on purpose: what it was told is made certain. A failure only means that it is told again."""
         if line.session is not None:
             with contextlib.suppress(Exception):
-                finish(key, line.session, line.cursor, self._tools)
+                answered_by_waiting(
+                    Step(line.account, line.cursor, self._tools).finish(),
+                    line.session,
+                    self._tools.store,
+                    self._tools.writer,
+                )
         _close(line)
 
     def _wait(self, seconds: float | None) -> None:
@@ -310,7 +315,7 @@ class Engine:
         line = self._lines.pop(key, None)
         if line is None or line.session is None:
             return
-        thread = threading.Thread(target=self._end_line, args=(key, line), name=f"close {key}", daemon=True)
+        thread = threading.Thread(target=self._end_line, args=(line,), name=f"close {key}", daemon=True)
         self._ending = [one for one in self._ending if one.is_alive()]
         self._ending.append(thread)
         thread.start()

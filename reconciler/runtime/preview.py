@@ -6,9 +6,11 @@ import time
 
 from reconciler.core.fetch import StepLine
 from reconciler.core.health import Condition
+from reconciler.runtime.asking import answered_by_waiting
+from reconciler.runtime.cursor import Cursor
 from reconciler.runtime.cycle import open_session
 from reconciler.runtime.fleet import FetchAccount
-from reconciler.runtime.step import Cursor, Step, StepReport, Tools, failed
+from reconciler.runtime.step import Step, StepReport, Tools, failed
 
 
 def preview(tools: Tools, account: FetchAccount) -> StepLine:
@@ -33,7 +35,7 @@ def _look(tools: Tools, account: FetchAccount) -> StepReport:
     except Exception as error:
         return failed(account.key, error)
     try:
-        return Step(account, session, Cursor(), tools).preview()
+        return answered_by_waiting(Step(account, Cursor(), tools).preview(), session, tools.store)
     except Exception as error:
         return failed(account.key, error)
     finally:

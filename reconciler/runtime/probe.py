@@ -24,9 +24,11 @@ from reconciler.core.sender import submission_account
 from reconciler.core.token import TOKEN_LENGTH
 from reconciler.protocol.base import Limits, Session
 from reconciler.protocol.smtp import SmtpConnection, open_connection
+from reconciler.runtime.asking import answered_by_waiting
+from reconciler.runtime.cursor import Cursor
 from reconciler.runtime.cycle import open_session
 from reconciler.runtime.fleet import FetchAccount, looking, read_account
-from reconciler.runtime.step import Cursor, Step, Tools
+from reconciler.runtime.step import Step, Tools
 from reconciler.store import probes
 from reconciler.store.applied import read_applied
 from reconciler.store.database import instance
@@ -102,7 +104,8 @@ class Prober:
             session.close()
 
     def _waiting(self, session: Session, folder: str) -> int:
-        report = Step(looking(self._account, folder), session, Cursor(), self._tools).preview()
+        step = Step(looking(self._account, folder), Cursor(), self._tools)
+        report = answered_by_waiting(step.preview(), session, self._tools.store)
         return report.taken + (report.backlog or 0)
 
     def _via(self) -> AppliedAccount | None:

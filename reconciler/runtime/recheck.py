@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from reconciler.core.fetch import Listing
 from reconciler.core.reuse import Stored, doubtful, is_same_mail
-from reconciler.protocol.base import Session
+from reconciler.runtime.asking import Asking, heads, read
 from reconciler.store import ledger
-from reconciler.store.database import Store
 
 MOST_HEADS = 50
 """Headers asked for after one listing; a doubtful UID beyond them is left alone until a later session."""
@@ -23,18 +22,17 @@ class Recheck:
     untold: frozenset[str] = frozenset()
 
 
-def recheck(session: Session, listing: Listing, account_key: int, store: Store, sure: Collection[str]) -> Recheck:
+def recheck(listing: Listing, account_key: int, sure: Collection[str]) -> Asking[Recheck]:
     """Compare a listing's doubtful UIDs, but those that are `sure`, with the ledger. Raises what the door raises."""
     if listing.uidvalidity or not listing.present:
         return Recheck()
     place = (account_key, listing.folder, listing.uidvalidity)
-    with store.read() as connection:
-        stored = {mail.uid: mail for mail in ledger.stored_mails(connection, *place) if mail.uid not in sure}
+    rows = yield from read(lambda c: ledger.stored_mails(c, *place))
+    stored = {mail.uid: mail for mail in rows if mail.uid not in sure}
     suspects = doubtful(stored.values(), listing.present)
-    shown = session.heads(listing, suspects[:MOST_HEADS]) if suspects else {}
-    with store.read() as connection:
-        heads = {uid: ledger.stored_raw(connection, *place, uid) for uid in shown}
-    reused = {uid for uid, head in shown.items() if not is_same_mail(heads[uid], head)}
+    shown = (yield from heads(listing, suspects[:MOST_HEADS])) if suspects else {}
+    raws = yield from read(lambda c: {uid: ledger.stored_raw(c, *place, uid) for uid in shown})
+    reused = {uid for uid, head in shown.items() if not is_same_mail(raws[uid], head)}
     reused |= {uid for uid in suspects[:MOST_HEADS] if uid not in shown and _looks_other(stored[uid], listing)}
     return Recheck(frozenset(reused), frozenset(suspects[MOST_HEADS:]))
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reconciler.core.fetch import Listed, Listing, StartRule, floor_of
+from reconciler.core.fetch import Fetched, Listed, Listing, StartRule, floor_of
 from reconciler.core.head import Head, parse_head
 from reconciler.core.resync import (
     A_FEW,
@@ -19,6 +19,8 @@ from reconciler.core.resync import (
     worth_a_look,
 )
 from reconciler.protocol.base import Session
+from reconciler.runtime import asking
+from reconciler.runtime.asking import Asking, answered_by_waiting, read
 from reconciler.runtime.fleet import FetchAccount
 from reconciler.runtime.recheck import recheck
 from reconciler.store import ledger
@@ -38,31 +40,32 @@ class Ground:
     mail_bytes: int
 
 
-def compare_folder(ground: Ground, listing: Listing, state: ledger.FolderState, *, thorough: bool) -> Comparison:
+def compare_folder(
+    account: FetchAccount, listing: Listing, state: ledger.FolderState, *, mail_bytes: int, thorough: bool
+) -> Asking[Comparison]:
     """Match what `listing` shows, known mails too, with all that was ever stored from the folder.
 
     Not `thorough`: returns at once, with what is certain by then, when a person has to decide anyway. Changes nothing;
     raises what the door raises.
     """
-    account_key, folder = ground.account.key, listing.folder
-    with ground.store.read() as connection:
-        known = rows.remembered(connection, account_key, folder)
-    mails = [mail for mail in listing.mails if (mail.size or 0) <= ground.mail_bytes]
+    account_key, folder = account.key, listing.folder
+    known = yield from read(lambda c: rows.remembered(c, account_key, folder))
+    mails = [mail for mail in listing.mails if (mail.size or 0) <= mail_bytes]
     looked, alike = worth_a_look(mails, known)
     seen = {mail.uid for mail in looked}
     strangers = [mail for mail in mails if mail.uid not in seen]
-    left = _left(ground, strangers, state)
+    left = _left(account, strangers, state)
     if not thorough and len(strangers) - len(left) > A_FEW:
         unknown = tuple(mail for mail in strangers if mail.uid not in left)
         return Comparison(folder, state.uidvalidity, listing.uidvalidity, {}, 0, left, unknown)
-    heads = {uid: header_digest(head) for uid, head in ground.session.heads(listing, [*seen]).items()}
-    with ground.store.read() as connection:
-        known_heads = {row: header_digest(raw) for row, raw in rows.raw_of(connection, alike)}
+    shown = yield from asking.heads(listing, [*seen])
+    heads = {uid: header_digest(head) for uid, head in shown.items()}
+    known_heads = yield from read(lambda c: {row: header_digest(raw) for row, raw in rows.raw_of(c, alike)})
     found = compare(looked, heads, known, known_heads)
-    bodies = ground.session.fetch(listing, found.ambiguous) if found.ambiguous else ()
+    bodies = yield from _bodies(listing, found.ambiguous)
     found = settle(found, known, {mail.uid: hashlib.sha256(mail.raw).digest() for mail in bodies})
     unmatched = [*strangers, *(mail for mail in looked if mail.uid in set(found.unknown))]
-    left = _left(ground, unmatched, state)
+    left = _left(account, unmatched, state)
     unknown = tuple(mail for mail in unmatched if mail.uid not in left)
     gone = len(known) - len(found.same)
     before = {one.row: one.uid for one in known}
@@ -76,9 +79,19 @@ def compare_folder(ground: Ground, listing: Listing, state: ledger.FolderState, 
     )
 
 
-def _left(ground: Ground, unknown: list[Listed], state: ledger.FolderState) -> frozenset[str]:
-    start: StartRule = getattr(ground.account.account.block, "start", "all")
-    floor = floor_of(start, ground.account.floor_at)
+def _bodies(listing: Listing, uids: Sequence[str]) -> Asking[Sequence[Fetched]]:
+    if not uids:
+        return ()
+    wanted = set(uids)
+    taken = yield from asking.fetch(listing, uids, sum(m.size or 0 for m in listing.mails if m.uid in wanted))
+    if taken.trouble is not None:
+        raise taken.trouble
+    return taken.mails
+
+
+def _left(account: FetchAccount, unknown: list[Listed], state: ledger.FolderState) -> frozenset[str]:
+    start: StartRule = getattr(account.account.block, "start", "all")
+    floor = floor_of(start, account.floor_at)
     return left_behind_again(unknown, start, floor, state.first_contact_at, len(state.left_behind))
 
 
@@ -118,9 +131,11 @@ def _differing(ground: Ground, folder: str) -> Comparison | None:
         return None
     listing = ground.session.list(folder, (), None)
     if is_renumbered(state.uidvalidity, listing, known):
-        found = compare_folder(ground, listing, state, thorough=True)
+        comparing = compare_folder(ground.account, listing, state, mail_bytes=ground.mail_bytes, thorough=True)
+        found = answered_by_waiting(comparing, ground.session, ground.store)
         return None if found.in_place else found
-    reused = recheck(ground.session, listing, key, ground.store, state.left_behind).reused
+    checked = answered_by_waiting(recheck(listing, key, state.left_behind), ground.session, ground.store)
+    reused = checked.reused
     if not reused:
         return None
     shown = {mail.uid: mail for mail in listing.mails}

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
 
 from reconciler.core.errors import Permanent, ReconcilerError, Unavailable
-from reconciler.core.fetch import Choice, Fetched, Listing, StartRule, choose, floor_of
+from reconciler.core.fetch import Choice, Fetched, Listed, Listing, StartRule, choose, fitting, floor_of
 from reconciler.core.health import Condition, Refused, Trouble
 from reconciler.core.resync import is_renumbered
-from reconciler.protocol.base import ProtocolPlugin, Session
+from reconciler.protocol.base import Acknowledged, ProtocolPlugin
+from reconciler.runtime.asking import Asking, Note, acknowledge, fetch, list_folder, read, settle, write
+from reconciler.runtime.cursor import Cursor, Place, Told
 from reconciler.runtime.faults import reach
 from reconciler.runtime.fleet import FetchAccount
-from reconciler.runtime.recheck import Recheck, recheck
-from reconciler.runtime.resync import Ground, compare_folder, renumbering
+from reconciler.runtime.recheck import recheck
+from reconciler.runtime.resync import compare_folder, renumbering
 from reconciler.runtime.settings import RunSettings
 from reconciler.runtime.writer import Writer
 from reconciler.source.secret import SecretStore
@@ -26,7 +30,6 @@ from reconciler.store.database import Store
 from reconciler.store.resync import Decision, renumber
 
 Clock = Callable[[], datetime]
-
 _SLACK = timedelta(days=1)
 _NAMED_AT_MOST = 5
 
@@ -45,24 +48,6 @@ class StepReport:
     wait: float | None = None
 
 
-@dataclass(slots=True)
-class Cursor:
-    """What is remembered of an account's folders between two steps, so that the ledger is read once a connection.
-
-    `numbered` are the folders whose next UID was compared with those known.
-    `pending` are the UIDs by folder and UIDVALIDITY of which the server was told, certain once the session is finished.
-    """
-
-    known: dict[str, set[str]] = field(default_factory=dict)
-    states: dict[str, ledger.FolderState] = field(default_factory=dict)
-    too_large: set[str] = field(default_factory=set)
-    listed: Listing | None = None
-    checked: Recheck = field(default_factory=Recheck)
-    numbered: set[str] = field(default_factory=set)
-    pending: dict[tuple[str, int], set[str]] = field(default_factory=dict)
-    turn: int = 0
-
-
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What steps work with."""
@@ -76,36 +61,56 @@ class Tools:
 
 
 class Step:
-    """The work of one step over an open session."""
+    """The decisions of one step over an open session. What it needs done it asks for, see `asking`."""
 
-    def __init__(self, account: FetchAccount, session: Session, cursor: Cursor, tools: Tools) -> None:
-        self._account, self._session, self._cursor, self._tools = account, session, cursor, tools
+    def __init__(self, account: FetchAccount, cursor: Cursor, tools: Tools) -> None:
+        self._account, self._cursor, self._tools = account, cursor, tools
 
-    def run(self) -> StepReport:
-        """Take at most `weight` mails over all folders. Raises what the door raises; what was stored stays stored."""
-        taken = backlog = 0
-        refused: set[str] = set()
-        for folder in self._folders():
-            listing = self._prefetched(folder) or self._list(folder)
-            refused |= self._catch_up(listing)
-            choice = self._choose(listing, self._account.account.weight - taken)
-            if choice.take:
-                stored, not_told = self._take(listing, choice)
-                taken, refused = taken + stored, refused | not_told
-            backlog += choice.backlog
-        condition, reason = self._condition(refused)
-        return StepReport(self._account.key, taken, backlog, condition, reason)
+    def run(self) -> Asking[StepReport]:
+        """Take at most `weight` mails over all folders; with no backlog left, make certain what was told.
 
-    def preview(self) -> StepReport:
+        Raises what the door raises; what was stored stays stored.
+        """
+        report = yield from self._taking()
+        try:
+            yield from self._settle(wait=not report.backlog)
+        except ReconcilerError as error:
+            return replace(failed(report.account_key, error), taken=report.taken, backlog=report.backlog)
+        condition, reason = self._condition()
+        return replace(report, condition=condition, reason=reason)
+
+    def preview(self) -> Asking[StepReport]:
         """What a step would take, without taking it: nothing is fetched, stored or told."""
         taken = backlog = 0
         for folder in self._folders():
-            listing = self._session.list(folder, self._known(folder), self._since())
+            known = yield from self._known(folder)
+            listing = yield from list_folder(folder, known, self._since())
             choice = self._choice(
                 listing, self._account.account.weight - taken, first_contact=folder not in self._cursor.states
             )
             taken += len(choice.take)
             backlog += choice.backlog
+        return StepReport(self._account.key, taken, backlog, Condition.OK, "")
+
+    def finish(self) -> Asking[None]:
+        """Make certain what the server was told of. Raises Trouble if it refuses; unconfirmed, it is told again."""
+        yield from self._settle(wait=True)
+
+    def _taking(self) -> Asking[StepReport]:
+        taken = backlog = 0
+        self._cursor.refused.clear()
+        yield from self._settle(wait=False)
+        for folder in self._folders():
+            weight = self._account.account.weight - taken
+            listing = self._prefetched(folder)
+            if listing is None:
+                listing = yield from self._list(folder)
+                self._sort(listing)
+            yield from self._catch_up(listing)
+            take = self._next(weight)
+            if take:
+                taken += yield from self._take(listing, take)
+            backlog += len(self._cursor.waiting)
         return StepReport(self._account.key, taken, backlog, Condition.OK, "")
 
     def _folders(self) -> Sequence[str]:
@@ -127,18 +132,19 @@ class Step:
         listing = self._cursor.listed
         if listing is None or listing.folder != folder or len(self._folders_read()) > 1:
             return None
-        return listing if self._choice(listing, self._account.account.weight, first_contact=False).take else None
+        return listing if self._cursor.waiting else None
 
-    def _list(self, folder: str) -> Listing:
-        known = self._known(folder)
-        listing = self._session.list(folder, known, self._since())
+    def _list(self, folder: str) -> Asking[Listing]:
+        known = yield from self._known(folder)
+        listing = yield from list_folder(folder, known, self._since())
         state = self._cursor.states.get(folder)
         if state is None:
-            state = self._first_contact(listing)
+            state = yield from self._first_contact(listing)
         if self._is_renumbered(listing, state):
-            return self._resync(folder, state)
+            renumbered: Listing = yield from self._resync(folder, state)
+            return renumbered
         sure = self._cursor.pending.get((folder, listing.uidvalidity), ())
-        self._cursor.checked = recheck(self._session, listing, self._account.key, self._tools.store, sure)
+        self._cursor.checked = yield from recheck(listing, self._account.key, sure)
         self._cursor.listed = listing
         return listing
 
@@ -150,12 +156,14 @@ class Step:
             return False
         return is_renumbered(state.uidvalidity, listing, self._cursor.known[listing.folder])
 
-    def _resync(self, folder: str, state: ledger.FolderState) -> Listing:
+    def _resync(self, folder: str, state: ledger.FolderState) -> Asking[Listing]:
         """Find the known mails under their new UIDs. Raises Refused if a person has to decide about unknown ones."""
-        ground = Ground(self._account, self._session, self._tools.store, self._tools.settings.mail_bytes)
-        found = compare_folder(ground, self._session.list(folder, (), self._since()), state, thorough=False)
+        everything = yield from list_folder(folder, (), self._since())
+        limit = self._tools.settings.mail_bytes
+        found = yield from compare_folder(self._account, everything, state, mail_bytes=limit, thorough=False)
         if found.in_place:
-            return self._list(folder)
+            unchanged: Listing = yield from self._list(folder)
+            return unchanged
         if found.needs_decision:
             raise Refused(
                 Condition.RESYNC_NEEDS_DECISION,
@@ -164,22 +172,20 @@ class Step:
             )
         change = renumbering(self._account.key, found, adopt=False)
         decision = Decision("matched", "", "fetch", self._tools.clock())
-        self._tools.writer.run(lambda c: renumber(c, change, decision))
+        yield from write(lambda c: renumber(c, change, decision))
         for remembered in (self._cursor.known, self._cursor.states):
             remembered.pop(folder, None)
-        return self._list(folder)
+        self._cursor.untold = None
+        matched: Listing = yield from self._list(folder)
+        return matched
 
-    def _known(self, folder: str) -> set[str]:
+    def _known(self, folder: str) -> Asking[set[str]]:
         """UIDs that need not be listed again: in the ledger, or left behind at first contact."""
         known = self._cursor.known.get(folder)
         if known is None:
-            with self._tools.store.read() as connection:
-                state = ledger.folder_state(connection, self._account.key, folder)
-                known = set()
-                if state is not None:
-                    known = ledger.known_uids(connection, self._account.key, folder, state.uidvalidity)
-                    known |= state.left_behind
-                    self._cursor.states[folder] = state
+            state, known = yield from read(partial(_remembered, account_key=self._account.key, folder=folder))
+            if state is not None:
+                self._cursor.states[folder] = state
             self._cursor.known[folder] = known
         return known
 
@@ -194,7 +200,7 @@ class Step:
         start: StartRule = getattr(self._account.account.block, "start", "all")
         return start
 
-    def _first_contact(self, listing: Listing) -> ledger.FolderState:
+    def _first_contact(self, listing: Listing) -> Asking[ledger.FolderState]:
         """Write down what the start rule leaves behind, before anything is taken."""
         choice = self._choice(listing, 0, first_contact=True)
         left = frozenset(choice.left_behind)
@@ -202,16 +208,23 @@ class Step:
             left |= listing.ambiguous
         state = ledger.FolderState(listing.uidvalidity, self._tools.clock(), left)
         key, folder = self._account.key, listing.folder
-        self._tools.writer.run(lambda c: ledger.save_folder(c, key, folder, state))
+        yield from write(lambda c: ledger.save_folder(c, key, folder, state))
         self._cursor.states[folder] = state
         self._cursor.known[folder] |= state.left_behind
         return state
 
-    def _choose(self, listing: Listing, weight: int) -> Choice:
-        choice = self._choice(listing, weight, first_contact=False)
+    def _sort(self, listing: Listing) -> None:
+        """Put what is to be taken of a fresh listing in its queue, and remember what never will be."""
+        choice = self._choice(listing, len(listing.mails), first_contact=False)
         self._cursor.known[listing.folder] |= set(choice.left_behind)
         self._cursor.too_large |= {f"{listing.folder}/{uid}" for uid in choice.too_large}
-        return choice
+        self._cursor.waiting = deque(choice.eligible)
+
+    def _next(self, weight: int) -> list[Listed]:
+        """What this step takes of the queue, which is shortened by it only once that is stored."""
+        waiting = self._cursor.waiting
+        first = [waiting[n] for n in range(min(max(weight, 0), len(waiting)))]
+        return first[: fitting(first, self._tools.settings.step_bytes)]
 
     def _choice(self, listing: Listing, weight: int, *, first_contact: bool) -> Choice:
         known = self._cursor.known[listing.folder]
@@ -226,54 +239,93 @@ class Step:
             dated=listing.dated,
         )
 
-    def _take(self, listing: Listing, choice: Choice) -> tuple[int, frozenset[str]]:
+    def _take(self, listing: Listing, take: Sequence[Listed]) -> Asking[int]:
         """Fetch, make durable, then tell the server: in this order, whatever happens in between.
 
-        Returns how many mails were stored, and which of them the server refused to be told about.
+        Returns how many mails were stored.
         """
-        fetched, trouble = _consumed(self._session.fetch(listing, [m.uid for m in choice.take]))
+        size = sum(mail.size or 0 for mail in take)
+        taken = yield from fetch(listing, [mail.uid for mail in take], size)
         reach("fetched")
         after_fetch, move_to = self._after_fetch()
-        self._tools.writer.run(_storing(self._account.key, fetched, self._tools.clock(), after_fetch, move_to))
+        yield from write(_storing(self._account.key, taken.mails, self._tools.clock(), after_fetch, move_to))
         reach("stored")
-        uids = [m.uid for m in fetched]
+        uids = [m.uid for m in taken.mails]
         self._cursor.known[listing.folder] |= set(uids)
-        refused = self._acknowledge(listing, uids, after_fetch, move_to)
-        if trouble is not None:
-            raise trouble
+        yield from self._acknowledge(listing, uids, after_fetch, move_to)
+        if taken.trouble is not None:
+            raise taken.trouble
         # What vanished between listing and fetching is not asked for again.
-        self._cursor.known[listing.folder] |= {m.uid for m in choice.take}
-        return len(fetched), refused
+        self._cursor.known[listing.folder] |= {m.uid for m in take}
+        for _ in take:
+            self._cursor.waiting.popleft()
+        return len(taken.mails)
 
     def _after_fetch(self) -> tuple[str, str | None]:
         block = self._account.account.block
         return str(getattr(block, "after_fetch", "keep")), getattr(block, "move_to", None)
 
-    def _catch_up(self, listing: Listing) -> frozenset[str]:
+    def _catch_up(self, listing: Listing) -> Asking[None]:
         """Tell the server about mails that were stored but not acknowledged, because something ended in between."""
-        with self._tools.store.read() as connection:
-            rows = ledger.unacknowledged(connection, self._account.key)
-        refused: set[str] = set()
-        groups: dict[tuple[str, str | None], list[str]] = {}
-        doubtful = self._cursor.checked.reused | self._cursor.checked.untold
-        for row in rows:
-            here = row.folder == listing.folder and row.uidvalidity == listing.uidvalidity
-            if here and not (listing.present and row.uid in doubtful):
-                groups.setdefault((row.after_fetch, row.move_to), []).append(row.uid)
+        if self._cursor.untold is None:
+            rows = yield from read(partial(ledger.unacknowledged, account_key=self._account.key))
+            self._cursor.untold = {}
+            for row in rows:
+                there = self._cursor.untold.setdefault((row.folder, row.uidvalidity), {})
+                there[row.uid] = (row.after_fetch, row.move_to)
+        groups: dict[Told, list[str]] = {}
+        for uid, told in self._left_to_tell(listing).items():
+            groups.setdefault(told, []).append(uid)
         for (after_fetch, move_to), uids in groups.items():
-            refused |= self._acknowledge(listing, uids, after_fetch, move_to)
-        return frozenset(refused)
+            yield from self._acknowledge(listing, uids, after_fetch, move_to)
 
-    def _acknowledge(self, listing: Listing, uids: Sequence[str], how: str, move_to: str | None) -> frozenset[str]:
-        if how == "keep":
-            return frozenset()
-        answer = self._session.acknowledge(listing, uids, how, move_to)
-        reach("acknowledged")
+    def _left_to_tell(self, listing: Listing) -> Mapping[str, Told]:
+        """What is stored of this folder and neither told nor being told, but for UIDs that may mean another mail."""
         place = (listing.folder, listing.uidvalidity)
-        _mark(self._account.key, place, answer.done, self._tools)
+        untold, pending = (self._cursor.untold or {}).get(place, {}), self._cursor.pending.get(place, set())
+        if len(untold) == len(pending):
+            return {}
+        doubtful = self._cursor.checked.reused | self._cursor.checked.untold if listing.present else frozenset()
+        return {uid: told for uid, told in untold.items() if uid not in pending and uid not in doubtful}
+
+    def _acknowledge(self, listing: Listing, uids: Sequence[str], how: str, move_to: str | None) -> Asking[None]:
+        if how == "keep" or not uids:
+            return
+        place = (listing.folder, listing.uidvalidity)
+        if self._cursor.untold is not None:
+            self._cursor.untold.setdefault(place, {}).update(dict.fromkeys(uids, (how, move_to)))
+        answer = yield from acknowledge(listing, uids, how, move_to)
+        reach("acknowledged")
         if pending := set(uids) - answer.done - answer.refused:
             self._cursor.pending.setdefault(place, set()).update(pending)
-        return answer.refused
+        yield from self._settled({place: answer})
+
+    def _settle(self, *, wait: bool) -> Asking[None]:
+        """Hear what has become of what the server was told of, and remember it."""
+        if not self._cursor.pending and not wait:
+            return
+        answer = yield from settle(wait=wait)
+        if wait:
+            reach("finished")
+        pending = self._cursor.pending
+        yield from self._settled(
+            {at: Acknowledged(frozenset(answer.done & uids), answer.refused & uids) for at, uids in pending.items()}
+        )
+        if wait:
+            pending.clear()
+
+    def _settled(self, answers: Mapping[Place, Acknowledged]) -> Asking[None]:
+        now, key, cursor = self._tools.clock(), self._account.key, self._cursor
+        for place, answer in answers.items():
+            if answer.done:
+                yield Note(partial(_mark, account_key=key, place=place, uids=answer.done, now=now))
+            if answer.refused:
+                cursor.refused.setdefault(place, set()).update(answer.refused)
+            untold = (cursor.untold or {}).get(place, {})
+            for uid in answer.done:
+                untold.pop(uid, None)
+            if place in cursor.pending:
+                cursor.pending[place] -= answer.done | answer.refused
 
     def _ambiguous(self) -> frozenset[str]:
         listing = self._cursor.listed
@@ -281,9 +333,9 @@ class Step:
             return frozenset()
         return listing.ambiguous - self._cursor.states[listing.folder].left_behind
 
-    def _condition(self, refused: set[str]) -> tuple[Condition, str]:
-        if refused:
-            return Condition.ACKNOWLEDGE_REFUSED, f"the server refused to mark {len(refused)} stored mails"
+    def _condition(self) -> tuple[Condition, str]:
+        if refused := sum(map(len, self._cursor.refused.values())):
+            return Condition.ACKNOWLEDGE_REFUSED, f"the server refused to mark {refused} stored mails"
         if reused := self._cursor.checked.reused:
             return (
                 Condition.RESYNC_NEEDS_DECISION,
@@ -304,22 +356,16 @@ class Step:
         return Condition.OK, ""
 
 
-def finish(account_key: int, session: Session, cursor: Cursor, tools: Tools) -> None:
-    """Make certain what the session left uncertain, and remember it. Only after everything fetched is stored.
-
-    Raises Trouble if the server refuses; what it does not confirm is told again in a later session.
-    """
-    certain = session.finish()
-    reach("finished")
-    for place, uids in cursor.pending.items():
-        _mark(account_key, place, uids & certain, tools)
-    cursor.pending.clear()
+def _remembered(connection: Connection, account_key: int, folder: str) -> tuple[ledger.FolderState | None, set[str]]:
+    """What the ledger has of a folder: its state, and the UIDs that need not be listed again."""
+    state = ledger.folder_state(connection, account_key, folder)
+    if state is None:
+        return None, set()
+    return state, ledger.known_uids(connection, account_key, folder, state.uidvalidity) | state.left_behind
 
 
-def _mark(account_key: int, place: tuple[str, int], uids: Collection[str], tools: Tools) -> None:
-    now = tools.clock()
-    if uids:
-        tools.writer.run(lambda c: ledger.mark_acknowledged(c, account_key, *place, uids, now))
+def _mark(connection: Connection, account_key: int, place: Place, uids: Collection[str], now: datetime) -> None:
+    ledger.mark_acknowledged(connection, account_key, *place, uids, now)
 
 
 def _named(uids: Collection[str]) -> str:
@@ -335,17 +381,6 @@ def failed(account_key: int, error: Exception) -> StepReport:
     wait = error.retry_after if isinstance(error, Trouble) else None
     reason = str(error) if isinstance(error, ReconcilerError) else f"{type(error).__name__} in the fetch engine"
     return StepReport(account_key, 0, None, condition, reason, True, isinstance(error, Permanent), wait)
-
-
-def _consumed(mails: Iterator[Fetched]) -> tuple[list[Fetched], ReconcilerError | None]:
-    """The mails that came, and what then went wrong: those that came are stored before anything is raised."""
-    fetched: list[Fetched] = []
-    try:
-        for mail in mails:
-            fetched.append(mail)  # noqa: PERF402
-    except ReconcilerError as error:
-        return fetched, error
-    return fetched, None
 
 
 def _storing(
