@@ -12,6 +12,13 @@ from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
 from reconciler.core.rule import Rule, RuleTest
 from reconciler.core.secret import Slug
 from reconciler.core.settings import Consequence, Duration, Frozen, SmtpSettings, declared
+from reconciler.core.tenant_settings import (
+    Authentication,
+    Escalation,
+    Hours,
+    RelayPolicy,
+    SubjectTags,
+)
 
 MAIN = "main"
 """The unit (and secret namespace) of the two main accounts; no tenant may have this name."""
@@ -221,8 +228,17 @@ class ReferralSettings(Frozen):
     further_answers: FurtherAnswers = declared(
         Consequence.REROUTE, FurtherAnswers.HOLD, description="`relay` or `hold`."
     )
+    further_window: Duration | None = declared(
+        Consequence.REROUTE, None, description="With `relay`: only so long after the first answer."
+    )
     expire_after: Duration = declared(
         Consequence.RESCHEDULE, timedelta(days=60), description="How long an answer is waited for."
+    )
+    escalate: Escalation | None = declared(
+        Consequence.RESCHEDULE, None, description="Where a case goes whose external does not answer."
+    )
+    relay: RelayPolicy = declared(
+        Consequence.REROUTE, RelayPolicy(), description="What of an answer goes on to the customer."
     )
 
 
@@ -232,6 +248,9 @@ class Document(Frozen):
     version: Version = declared(Consequence.COSMETIC, description="The format of this file.")
     accounts: Annotated[tuple[Account, ...], Field(max_length=5_000)] = declared(
         Consequence.COSMETIC, (), description="The accounts."
+    )
+    authentication: Authentication | None = declared(
+        Consequence.REROUTE, None, description="Whose Authentication-Results headers are believed."
     )
 
     def account(self, account_id: str) -> Account | None:
@@ -257,6 +276,12 @@ class TenantDocument(Document):
     )
     referrals: ReferralSettings = declared(
         Consequence.RESCHEDULE, ReferralSettings(), description="Forwards and inquiries."
+    )
+    hours: Hours | None = declared(
+        Consequence.RESCHEDULE, None, description="When reminders go out; without it at any time."
+    )
+    subject_tag: SubjectTags = declared(
+        Consequence.COSMETIC, SubjectTags.OFF, description="`off`, `referrals` or `all`: signed tags in subjects."
     )
     routing: Annotated[tuple[Rule, ...], Field(max_length=1_000)] = declared(
         Consequence.REROUTE, (), description="Rules; the first match wins."

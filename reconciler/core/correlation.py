@@ -1,15 +1,20 @@
-"""Which case a mail belongs to, decided from signed tokens and stored Message-IDs; not what happens to it then."""
+"""Which case a mail belongs to, decided from signed tokens, stored Message-IDs and signed subject tags; not what
+happens to it then. Every rung is tried and what it gave is kept, whichever decides."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from enum import Enum, StrEnum
+from enum import StrEnum
 
+from reconciler.core.address import Address
+from reconciler.core.authentication import UNCHECKED, Authenticity, Verdict
+from reconciler.core.referral import is_expected
+from reconciler.core.subject_tag import FoundTag, Tagged, verify_tag
 from reconciler.core.token import FoundToken, Purpose, Rung, TokenKey, TokenRecord, verify
 
-__all__ = ["Correlation", "Outcome", "Rung", "StoredMail", "correlate"]
+__all__ = ["Correlation", "Outcome", "Rung", "StoredMail", "Tried", "TriedResult", "Writer", "correlate"]
 
 
 class Outcome(StrEnum):
@@ -29,12 +34,47 @@ class StoredMail:
     case_id: int
 
 
+class TriedResult(StrEnum):
+    """What a rung gave."""
+
+    HIT = "hit"
+    MISSED = "missed"
+    IGNORED = "ignored"
+    FORGED = "forged"
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One look at one rung, and in words what was there."""
+
+    rung: Rung
+    result: TriedResult
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Who wrote the mail as far as a subject tag asks, and the tags with what they name (unknown ones left out).
+
+    `must_authenticate`: only a sender the receiving server vouches for counts as expected.
+    """
+
+    sender: Address | None = None
+    authenticity: Authenticity = UNCHECKED
+    must_authenticate: bool = False
+    tags: Mapping[FoundTag, Tagged | None] = field(default_factory=dict)
+
+
+NOBODY = Writer()
+
+
 @dataclass(frozen=True, slots=True)
 class Correlation:
-    """The decision and why. Unless `outcome` is MATCH, everything but `hop` and `evidence` is None.
+    """The decision and why. Unless `outcome` is MATCH, everything but `hop`, `evidence` and `tried` is None.
 
     `purpose`, `rung`, `expired` and `token_id` belong to the strongest sign; purpose and token_id are None for a
-    stored Message-ID. `hop` is the highest hop count of any signed Message-ID in the mail, None without one.
+    stored Message-ID or a tag. `hop` is the highest hop count of any signed Message-ID in the mail, None without one.
+    `tried` has every rung, strongest first; `evidence` what was found, in words.
     """
 
     outcome: Outcome
@@ -47,6 +87,7 @@ class Correlation:
     token_id: int | None
     hop: int | None
     evidence: tuple[str, ...]
+    tried: tuple[Tried, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +107,37 @@ class _Sign:
         return f"{self.where} names case {self.case_id}{referral} of {self.tenant} ({self.rung.value}{late})"
 
 
-class _Verdict(Enum):
-    VALID = "valid"
-    IGNORED = "ignored"
-    FORGED = "forged"
+_PLACES = {
+    Rung.RECIPIENT_TOKEN: "no token in Delivered-To, X-Original-To, To or Cc",
+    Rung.IN_REPLY_TO: "no Message-ID of ours in In-Reply-To",
+    Rung.REFERENCES: "no Message-ID of ours in References",
+    Rung.ORIGINAL_MESSAGE_ID: "no Message-ID of ours in an enclosed mail",
+    Rung.STORED_MESSAGE_ID: "no Message-ID of a mail that stands on a case",
+    Rung.SUBJECT_TAG: "no tag of ours in the subject",
+}
+
+
+@dataclass(slots=True)
+class _Search:
+    """What the rungs have given so far."""
+
+    signs: list[_Sign] = field(default_factory=list)
+    tried: list[Tried] = field(default_factory=list)
+    hops: list[int] = field(default_factory=list)
+
+    def hit(self, sign: _Sign) -> None:
+        # Long after the conversation its token still names the case, but says nothing any more.
+        late = sign.expired and sign.purpose is Purpose.CASE
+        self.tried.append(Tried(sign.rung, TriedResult.IGNORED if late else TriedResult.HIT, str(sign)))
+        if not late:
+            self.signs.append(sign)
+
+    def finished(self) -> tuple[Tried, ...]:
+        """All rungs in their order, those without anything as missed."""
+        seen = {tried.rung for tried in self.tried}
+        missed = [Tried(rung, TriedResult.MISSED, why) for rung, why in _PLACES.items() if rung not in seen]
+        order = list(_PLACES)
+        return tuple(sorted([*self.tried, *missed], key=lambda tried: order.index(tried.rung)))
 
 
 def correlate(
@@ -79,57 +147,84 @@ def correlate(
     keys: Sequence[TokenKey],
     now: datetime,
     own_tenant: str | None,
+    writer: Writer = NOBODY,
 ) -> Correlation:
     """Decide the case of a mail that came in on an account of `own_tenant` (None: a main account).
 
     `found` comes strongest first; `records` holds the known ones of the found ids, `stored` the known ones of the
     mail's In-Reply-To and References. Signs that disagree are a CONFLICT, also a valid token of another tenant. An
     expired token of a customer is no sign: the other rungs decide. A stored Message-ID is unsigned, so it counts for
-    `own_tenant` only, and never on a main account.
+    `own_tenant` only, and never on a main account. A subject tag is asked only if nothing else says anything,
+    and never on a main account.
     """
-    evidence: list[str] = []
-    signs: list[_Sign] = []
-    hops: list[int] = []
-    forged = False
+    search = _Search()
     for token in found:
-        record = records.get(token.id)
-        verdict, why = _judge(token, record, keys)
-        if record is None or verdict is not _Verdict.VALID:
-            forged = forged or verdict is _Verdict.FORGED
-            evidence.append(why)
-            continue
+        _try_token(search, token, records.get(token.id), keys, now)
+    for sign in _stored_signs(stored, own_tenant):
+        search.hit(sign)
+    if not search.signs:
+        for tag, tagged in writer.tags.items():
+            _try_tag(search, tag, tagged if own_tenant is not None else None, writer, keys)
+    hop, tried = max(search.hops, default=None), search.finished()
+    evidence = tuple(t.detail for t in tried if t.result is not TriedResult.MISSED)
+    undecided = Correlation(Outcome.NONE, None, None, None, None, None, False, None, hop, evidence, tried)
+    if any(t.result is TriedResult.FORGED for t in tried):
+        return replace(undecided, outcome=Outcome.FORGED)
+    if not search.signs:
+        return undecided
+    if disagreement := _disagreement(search.signs, own_tenant):
+        return replace(undecided, outcome=Outcome.CONFLICT, evidence=(*evidence, disagreement))
+    return _match(search.signs, undecided)
+
+
+def _try_token(
+    search: _Search, token: FoundToken, record: TokenRecord | None, keys: Sequence[TokenKey], now: datetime
+) -> None:
+    if record is not None and verify(token, record, keys):
         if token.hop is not None:
-            hops.append(token.hop)
-        sign = _signed(token, record, now)
-        evidence.append(str(sign))
-        if not (sign.expired and sign.purpose is Purpose.CASE):
-            signs.append(sign)
-    unsigned = _stored_signs(stored, own_tenant)
-    signs += unsigned
-    evidence += map(str, unsigned)
-    hop = max(hops, default=None)
-    if forged:
-        return _undecided(Outcome.FORGED, hop, evidence)
-    if not signs:
-        return _undecided(Outcome.NONE, hop, evidence)
-    if disagreement := _disagreement(signs, own_tenant):
-        return _undecided(Outcome.CONFLICT, hop, [*evidence, disagreement])
-    return _match(signs, hop, evidence)
+            search.hops.append(token.hop)
+        search.hit(_signed(token, record, now))
+        return
+    result, why = _unverified(token, record, keys, now)
+    search.tried.append(Tried(token.rung, result, f"{token.where} carries {why}"))
 
 
-def _judge(token: FoundToken, record: TokenRecord | None, keys: Sequence[TokenKey]) -> tuple[_Verdict, str]:
+def _unverified(
+    token: FoundToken, record: TokenRecord | None, keys: Sequence[TokenKey], now: datetime
+) -> tuple[TriedResult, str]:
     in_recipient = token.rung is Rung.RECIPIENT_TOKEN
     if record is None:
         if in_recipient:
-            return _Verdict.FORGED, f"{token.where} carries a token nobody here gave out"
+            return TriedResult.FORGED, "a token nobody here gave out"
         # It may be another installation's, or of a case that was purged.
-        return _Verdict.IGNORED, f"{token.where} carries a token that is not known here"
-    if verify(token, record, keys):
-        return _Verdict.VALID, ""
-    if not in_recipient and all(key.kid != token.kid for key in keys):
-        # An old thread must not be held because its key was retired.
-        return _Verdict.IGNORED, f"{token.where} carries a token of a key that is no longer kept"
-    return _Verdict.FORGED, f"{token.where} carries a token whose signature is wrong"
+        return TriedResult.IGNORED, "a token that is not known here"
+    key_is_gone = all(key.kid != token.kid for key in keys)
+    if key_is_gone and (not in_recipient or record.purpose is Purpose.CASE):
+        # Neither an old thread nor a customer must be held because a key was retired.
+        return TriedResult.IGNORED, "a token of a key that is no longer kept"
+    if record.purpose is Purpose.CASE and record.expires_at <= now and in_recipient:
+        return TriedResult.IGNORED, "a token that has expired and cannot be verified"
+    return TriedResult.FORGED, "a token whose signature is wrong"
+
+
+def _try_tag(search: _Search, tag: FoundTag, tagged: Tagged | None, writer: Writer, keys: Sequence[TokenKey]) -> None:
+    named = f"the subject's tag {tag.letter}{tag.number}"
+    # Anybody may write anything into a subject: a tag that does not hold is no reason to hold the mail.
+    if tagged is None or not verify_tag(tag, tagged, keys):
+        why = f"{named} is not one of ours"
+    elif not is_expected(writer.sender, tagged.participant, tagged.answer_from):
+        why = f"{named} is ours, but the sender is not expected there"
+    elif writer.authenticity.verdict is Verdict.FAIL or (
+        writer.must_authenticate and writer.authenticity.verdict is not Verdict.PASS
+    ):
+        why = f"{named} is ours, but the sender is not proven ({writer.authenticity.detail})"
+    else:
+        sign = _Sign(
+            Rung.SUBJECT_TAG, tagged.tenant, tagged.case_id, tagged.referral_id, None, False, None, "the subject's tag"
+        )
+        search.hit(sign)
+        return
+    search.tried.append(Tried(Rung.SUBJECT_TAG, TriedResult.IGNORED, why))
 
 
 def _signed(token: FoundToken, record: TokenRecord, now: datetime) -> _Sign:
@@ -165,9 +260,10 @@ def _disagreement(signs: Sequence[_Sign], own_tenant: str | None) -> str | None:
     return None
 
 
-def _match(signs: Sequence[_Sign], hop: int | None, evidence: Iterable[str]) -> Correlation:
+def _match(signs: Sequence[_Sign], undecided: Correlation) -> Correlation:
     strongest = signs[0]
-    return Correlation(
+    return replace(
+        undecided,
         outcome=Outcome.MATCH,
         tenant=strongest.tenant,
         case_id=strongest.case_id,
@@ -176,10 +272,4 @@ def _match(signs: Sequence[_Sign], hop: int | None, evidence: Iterable[str]) -> 
         rung=strongest.rung,
         expired=strongest.expired,
         token_id=strongest.token_id,
-        hop=hop,
-        evidence=tuple(evidence),
     )
-
-
-def _undecided(outcome: Outcome, hop: int | None, evidence: Iterable[str]) -> Correlation:
-    return Correlation(outcome, None, None, None, None, None, False, None, hop, tuple(evidence))

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from reconciler.core.account import AccountType, AnswerFrom, FurtherAnswers
+from reconciler.core.authentication import UNCHECKED, Authenticity
 from reconciler.core.case import CaseState
+from reconciler.core.held import HoldReason
+from reconciler.core.kind import Kind
 from reconciler.core.message import Address
 from reconciler.core.referral import ReferralEvent, ReferralKind, ReferralState
 from reconciler.core.rule import Rule, Then
+
+__all__ = ["Action", "Context", "Decision", "HoldReason", "ReferralView", "held"]
 
 NO_CHANGE = Then()
 
@@ -30,32 +35,6 @@ class Action(StrEnum):
     HOLD = "hold"
 
 
-class HoldReason(StrEnum):
-    """Why a mail waits for a person."""
-
-    UNCORRELATED = "uncorrelated"
-    FORGED_TOKEN = "forged-token"
-    CONFLICTING_EVIDENCE = "conflicting-evidence"
-    NOT_HUMAN = "not-human"
-    UNEXPECTED_SENDER = "unexpected-sender"
-    FURTHER_ANSWER = "further-answer"
-    LATE_ANSWER = "late-answer"
-    WITHDRAWN = "referral-withdrawn"
-    CASE_CLOSED = "case-closed"
-    CUSTOMER_COPIED = "customer-copied"
-    TENANT_RETIRED = "tenant-retired"
-    UNREADABLE = "unreadable"
-    NO_SENDER = "no-sender"
-    OWN_ADDRESS = "own-address"
-    LOOP = "loop"
-    SIGNED_OR_ENCRYPTED = "signed-or-encrypted"
-    EMPTY_ANSWER = "empty-answer"
-    CANNOT_SEND = "cannot-send"
-    BY_RULE = "by-rule"
-    POISON = "poison"
-    AFTER_RESTORE = "after-restore"
-
-
 @dataclass(frozen=True, slots=True)
 class ReferralView:
     """What deciding needs to know of the referral a mail belongs to; `target` is where its answer goes."""
@@ -66,18 +45,21 @@ class ReferralView:
     contact: Address
     target: Address
     answer_from: AnswerFrom
+    answered_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
     """What is known beside the mail. `tenant` is the account's own; None on a main account.
 
-    `case_state` and `referral` are those of the correlated case; `further_answers` and `rules` are settings of the
-    tenant the mail belongs to. `is_own` tells an address of ours; `is_echo` that the mail is one we sent ourselves,
-    `is_copy` that the very same mail has been relayed for the referral already; `is_released` that a person has
-    looked at it and answers for it; `is_probe` that it is a test mail of `reconciler probe`, or its bounce;
-    `predates_restore` that it may have been passed on before the store was restored
-    from a backup.
+    `case_state` and `referral` are those of the correlated case; `further_answers`, `further_window` (None: without
+    end) and `rules` are settings of the tenant the mail belongs to. `authenticity` is what the receiving server says
+    of From, `must_authenticate` that nothing else than a pass will do. `exceptions` are the kinds a person lets the
+    referral's contact answer with. `hop` is how many mails came before this one by themselves, as the mail itself
+    says. `is_own` tells an address of ours; `is_echo` that the mail is one we sent ourselves, `is_copy` that the very
+    same mail has been relayed for the referral already; `is_released` that a person has looked at it and answers for
+    it; `is_probe` that it is a test mail of `reconciler probe`, or its bounce; `predates_restore` that it may have been
+    passed on before the store was restored from a backup.
     """
 
     tenant: str | None
@@ -88,6 +70,12 @@ class Context:
     case_state: CaseState | None = None
     referral: ReferralView | None = None
     further_answers: FurtherAnswers = FurtherAnswers.HOLD
+    further_window: timedelta | None = None
+    authenticity: Authenticity = UNCHECKED
+    must_authenticate: bool = False
+    exceptions: frozenset[Kind] = frozenset()
+    hop: int = 0
+    now: datetime | None = None
     tenant_retired: bool = False
     is_echo: bool = False
     is_copy: bool = False

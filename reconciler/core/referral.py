@@ -85,6 +85,7 @@ class Referral:
     reminded_at: datetime | None
     group_id: int | None
     trouble: str | None
+    escalated_at: datetime | None = None
 
 
 def move(state: ReferralState, event: ReferralEvent) -> ReferralState | None:

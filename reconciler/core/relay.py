@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
+from enum import Enum, StrEnum
 from urllib.parse import unquote
 
 from reconciler.core.address import Address
@@ -20,6 +20,7 @@ from reconciler.core.outgoing import strip_foreign_tokens
 from reconciler.core.quoting import without_quotes
 from reconciler.core.referral import FREEMAIL
 from reconciler.core.signature import Signer, is_name, without_signature
+from reconciler.core.tenant_settings import RelayPolicy, SignedAnswers
 
 _ENCRYPTED_TYPES = frozenset(("multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"))
 _INLINE_PGP = re.compile(r"^-----BEGIN PGP (?:SIGNED )?MESSAGE-----", re.MULTILINE)
@@ -36,6 +37,7 @@ _LEFT_OUT_TYPES = (
     "application/vnd.ms-tnef",
     "application/vnd.ms-outlook",
 )
+_SEALED_TYPES = ("application/pgp-", "application/pkcs7-mime", "application/x-pkcs7-mime")
 _LEFT_OUT_NAMES = (".vcf", ".eml", ".msg", ".p7s", ".p7m", "winmail.dat")
 
 _LOCAL = r"[\w.!#$%&'*+/=?^`{|}~-]"
@@ -51,11 +53,15 @@ _BLANK_LINES = re.compile(r"\n[ \t]*\n(?:[ \t]*\n)+")
 _EXTENSION = re.compile(r"\.[a-z0-9]{1,8}")
 
 
+DEFAULT_POLICY = RelayPolicy()
+
+
 class Refusal(StrEnum):
     """Why an answer is not relayed by itself; a person decides."""
 
     SIGNED_OR_ENCRYPTED = "signed-or-encrypted"
     EMPTY_ANSWER = "empty-answer"
+    ATTACHMENTS = "attachments"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +75,15 @@ class RelayContent:
 
 @dataclass(frozen=True, slots=True)
 class RelayRefusal:
-    """Nothing is to go to the customer by itself."""
+    """Nothing is to go to the customer by itself. `detail` says more than the reason, or nothing."""
 
     reason: Refusal
+    detail: str = ""
+
+
+class _Sealed(Enum):
+    SIGNED = "signed"
+    ENCRYPTED = "encrypted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,25 +96,32 @@ class _Identities:
     signer: Signer
 
 
-def prepare(message: Message, contact: Address, internal: Sequence[str]) -> RelayContent | RelayRefusal:
-    """The part of the contact's answer that the customer gets, or why there is none.
+def prepare(
+    message: Message, contact: Address, internal: Sequence[str], policy: RelayPolicy = DEFAULT_POLICY
+) -> RelayContent | RelayRefusal:
+    """The part of the contact's answer that the customer gets under the tenant's policy, or why there is none.
 
     `internal` are addresses of ours that the customer must not see: system accounts and agents.
     """
-    types = [content_type.partition(";")[0].strip() for content_type in message.body.content_types]
     text = message.body.text
-    if types[:1] == ["multipart/signed"] or not _ENCRYPTED_TYPES.isdisjoint(types) or _INLINE_PGP.search(text):
-        return RelayRefusal(Refusal.SIGNED_OR_ENCRYPTED)
+    sealed = _sealed(message)
+    if (sealed is _Sealed.SIGNED and policy.signed is SignedAnswers.HOLD) or (
+        sealed is _Sealed.ENCRYPTED and policy.encrypted is SignedAnswers.HOLD
+    ):
+        return RelayRefusal(Refusal.SIGNED_OR_ENCRYPTED, f"the answer is {sealed.value}")
     who = _identities(message, contact, internal)
     # Signatures are recognised by name and address, so these are taken out last.
     answer = _without_addresses(without_signature(without_quotes(text), who.signer), who)
     kept: list[Attachment] = []
     omitted: list[str] = []
     for attachment in message.body.attachments:
-        if reason := _left_out(attachment):
+        if reason := _left_out(attachment, policy, is_encrypted=sealed is _Sealed.ENCRYPTED):
             omitted.append(f"{attachment.name} was not relayed: {reason}")
         else:
             kept.append(_anonymous(attachment, len(kept) + 1, who))
+    size = sum(len(attachment.payload) for attachment in kept)
+    if size > policy.most_bytes:
+        return RelayRefusal(Refusal.ATTACHMENTS, f"{size} bytes of files are more than {policy.most_bytes}")
     if not answer and not kept:
         return RelayRefusal(Refusal.EMPTY_ANSWER)
     return RelayContent(answer, tuple(kept), tuple(omitted))
@@ -154,8 +173,26 @@ def _is_theirs(written: str, who: _Identities) -> bool:
     return any(Address("", f"{local[start:]}@{domain}").key in who.addresses for start in starts)
 
 
-def _left_out(attachment: Attachment) -> str | None:
+def _sealed(message: Message) -> _Sealed | None:
+    """How the answer is sealed; None if it is not."""
+    types = [content_type.partition(";")[0].strip() for content_type in message.body.content_types]
+    if not _ENCRYPTED_TYPES.isdisjoint(types):
+        return _Sealed.ENCRYPTED
+    inline = _INLINE_PGP.search(message.body.text)
+    if inline:
+        return _Sealed.SIGNED if "SIGNED" in inline[0] else _Sealed.ENCRYPTED
+    return _Sealed.SIGNED if types[:1] == ["multipart/signed"] else None
+
+
+def _left_out(attachment: Attachment, policy: RelayPolicy, *, is_encrypted: bool) -> str | None:
     """Why the customer does not get the file, None if it goes along."""
+    if not policy.attachments:
+        return "files are not relayed here"
+    group = attachment.content_type.partition("/")[0]
+    if attachment.content_type in policy.refused_types or f"{group}/*" in policy.refused_types:
+        return f"files of type {attachment.content_type} are not relayed here"
+    if is_encrypted and attachment.content_type.startswith(_SEALED_TYPES):
+        return None
     if attachment.content_type.startswith(_LEFT_OUT_TYPES) or attachment.name.lower().endswith(_LEFT_OUT_NAMES):
         return f"a file of type {attachment.content_type} says who wrote it"
     if attachment.inline and attachment.content_type.startswith("text/"):

@@ -28,7 +28,7 @@ def decide(
         return Decision(Action.DISCARD, context.tenant)
     base = Decision(Action.HOLD, tenant, correlation.case_id, correlation.referral_id)
     if reason := _obstacle(message, classification, correlation, context):
-        return replace(base, reason=reason, detail=_why(reason, classification, correlation))
+        return replace(base, reason=reason, detail=_why(reason, classification, correlation, context))
     if correlation.outcome is Outcome.MATCH and context.referral is not None:
         return decide_answer(base, message, classification, correlation, context, context.referral)
     if classification.kind in NO_PERSON:
@@ -55,7 +55,7 @@ def _obstacle(
         return HoldReason.CONFLICTING_EVIDENCE
     if classification.kind in _NEVER_ROUTED:
         return _NEVER_ROUTED[classification.kind]
-    if context.is_echo or (correlation.hop is not None and correlation.hop >= MOST_HOPS):
+    if context.is_echo or max(correlation.hop or 0, context.hop) >= MOST_HOPS:
         return HoldReason.LOOP
     if context.tenant_retired:
         return HoldReason.TENANT_RETIRED
@@ -70,11 +70,11 @@ def _obstacle(
     return None
 
 
-def _why(reason: HoldReason, classification: Classification, correlation: Correlation) -> str:
+def _why(reason: HoldReason, classification: Classification, correlation: Correlation, context: Context) -> str:
     if reason in (HoldReason.FORGED_TOKEN, HoldReason.CONFLICTING_EVIDENCE):
         return "; ".join(correlation.evidence)
     if reason is HoldReason.LOOP:
-        return f"a mail of our own came back (hop {correlation.hop})"
+        return f"a mail of our own came back (hop {max(correlation.hop or 0, context.hop)})"
     if reason is HoldReason.NOT_HUMAN:
         return "; ".join(f"{e.signal}: {e.detail}" for e in classification.evidence)
     return ""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import hmac
 import re
 from collections.abc import Iterator, Sequence
@@ -29,6 +28,8 @@ _ID_BYTES = 8
 _MAC_BYTES = 12
 _TOKEN = r"[a-z2-7]{34}"
 _KID = re.compile(r"[a-z2-7]{2}")
+# `int` reads base 32 with the digits 0-9a-v, ten times as fast as `base64` does.
+_TO_DIGITS = str.maketrans("abcdefghijklmnopqrstuvwxyz234567", "0123456789abcdefghijklmnopqrstuv")
 _INSTANCE = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _IN_LOCAL_PART = re.compile(rf".*[+-]({_TOKEN})", re.ASCII | re.IGNORECASE)
 _IN_MESSAGE_ID = re.compile(
@@ -52,6 +53,7 @@ class Rung(StrEnum):
     REFERENCES = "references"
     ORIGINAL_MESSAGE_ID = "original-message-id"
     STORED_MESSAGE_ID = "stored-message-id"
+    SUBJECT_TAG = "subject-tag"
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,10 +191,21 @@ def verify(found: FoundToken, record: TokenRecord, keys: Sequence[TokenKey]) -> 
     if key is None or found.id != record.id:
         return False
     if found.hop is None or found.instance is None:
-        expected = _token(key, record, "address")
+        expected = _mac(key, record, "address")
     else:
-        expected = _token(key, record, "message-id", str(found.hop), found.instance)
-    return hmac.compare_digest(expected.encode(), found.token.encode())
+        expected = _mac(key, record, "message-id", str(found.hop), found.instance)
+    return hmac.compare_digest(expected, _bytes(found.token)[_ID_BYTES:])
+
+
+def hop_hint(head: Head) -> int:
+    """The highest hop count in the mail's own Message-ID, In-Reply-To and newest reference, signed or not; 0 if none.
+
+    Another installation's count cannot be verified, but it is what ends a chain between two of them: who writes a
+    false one has his own mail held.
+    """
+    ids = (head.message_id or "", *head.in_reply_to[:1], *head.references[-1:])
+    shapes = (_IN_MESSAGE_ID.fullmatch(found.strip()) for found in ids)
+    return max((int(shape[2]) for shape in shapes if shape), default=0)
 
 
 def _candidates(head: Head, extra_ids: Sequence[str]) -> Iterator[FoundToken]:
@@ -215,13 +228,21 @@ def _candidates(head: Head, extra_ids: Sequence[str]) -> Iterator[FoundToken]:
 
 def _found(rung: Rung, where: str, text: str, hop: int | None = None, instance: str | None = None) -> FoundToken:
     token = text.lower()
-    raw = base64.b32decode(token[2:].upper())
-    return FoundToken(rung, token[:2], int.from_bytes(raw[:_ID_BYTES], "big"), token, hop, instance, where)
+    ident = int.from_bytes(_bytes(token)[:_ID_BYTES], "big")
+    return FoundToken(rung, token[:2], ident, token, hop, instance, where)
+
+
+def _bytes(token: str) -> bytes:
+    """Record id and HMAC of a token."""
+    return int(token[2:].translate(_TO_DIGITS), 32).to_bytes(_ID_BYTES + _MAC_BYTES, "big")
 
 
 def _token(key: TokenKey, record: TokenRecord, *form: str) -> str:
-    ident = record.id.to_bytes(_ID_BYTES, "big")
-    signed = _encoded(
+    return key.kid + _base32(record.id.to_bytes(_ID_BYTES, "big") + _mac(key, record, *form))
+
+
+def _mac(key: TokenKey, record: TokenRecord, *form: str) -> bytes:
+    signed = encoded(
         *form,
         key.kid,
         str(record.id),
@@ -232,11 +253,10 @@ def _token(key: TokenKey, record: TokenRecord, *form: str) -> str:
         record.contact.lower(),
         str(int(record.expires_at.timestamp())),
     )
-    mac = hmac.new(key.secret, signed, hashlib.sha256).digest()[:_MAC_BYTES]
-    return key.kid + _base32(ident + mac)
+    return hmac.digest(key.secret, signed, "sha256")[:_MAC_BYTES]
 
 
-def _encoded(*fields: str) -> bytes:
+def encoded(*fields: str) -> bytes:
     """Each field with its length before it, and their number: no two lists of fields have the same bytes."""
     raw = [value.encode("utf-8", "surrogatepass") for value in fields]
     return len(raw).to_bytes(4, "big") + b"".join(len(value).to_bytes(4, "big") + value for value in raw)

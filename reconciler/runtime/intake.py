@@ -118,6 +118,8 @@ class Intake:
             action=decision.action.value,
             reason=decision.reason.value if decision.reason else None,
         )
+        if decision.reason is HoldReason.TOO_MANY:
+            log.error("mail.capped", mail=f"M{filing.mail_id}", account=filing.account, reason=decision.detail)
         return 1
 
     def _failed(self, mail_id: int, attempts: int, why: str) -> int:

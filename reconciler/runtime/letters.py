@@ -13,13 +13,15 @@ from reconciler.core.account import AccountType, TenantDocument
 from reconciler.core.case import Case
 from reconciler.core.errors import Invalid, NotSetUp, Unsafe
 from reconciler.core.message import Address, Attachment
-from reconciler.core.outgoing import OutgoingMail, build
+from reconciler.core.outgoing import MOST_HEADER_CHARACTERS, OutgoingMail, build
 from reconciler.core.quoting import quote
 from reconciler.core.referral import Referral
 from reconciler.core.revision import AppliedAccount, AppliedState
 from reconciler.core.sender import Sending, customer_sending, referral_sending
 from reconciler.core.serving import serving
+from reconciler.core.subject_tag import subject_tag, without_tags
 from reconciler.core.template import TemplateSource, parse_template, render
+from reconciler.core.tenant_settings import SubjectTags
 from reconciler.core.token import Purpose, TokenKey, TokenRecord, address_token, signed_message_id
 from reconciler.store.filing import Letter
 from reconciler.store.outbox import Queued
@@ -67,7 +69,7 @@ class Occasion:
 
 def bare_subject(subject: str) -> str:
     """The subject without Re:, Fwd: and the like at its front."""
-    return _REPLY_MARK.sub("", subject).strip()
+    return _REPLY_MARK.sub("", without_tags(subject)).strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,16 +208,17 @@ def _letter(
     rendered = render(_template(desk, case.tenant, template), values)
     domain = sending.sender.address.rpartition("@")[2]
     message_id = signed_message_id(desk.key(), record, hop=occasion.hop, instance=desk.instance, domain=domain)
+    subject = rendered.subject if template == "agent" else _tagged_subject(desk, rendered.subject, record)
     mail = OutgoingMail(
         sender=sending.sender,
         reply_to=sending.reply_to,
         to=to,
-        subject=rendered.subject,
+        subject=subject,
         date=occasion.now,
         message_id=message_id,
         in_reply_to=occasion.thread[-1] if occasion.thread else None,
         references=tuple(occasion.thread),
-        text=rendered.text,
+        text=without_tags(rendered.text),
         attachments=attachments,
         auto_submitted=None,
     )
@@ -229,10 +232,21 @@ def _letter(
         mail_from=sending.mail_from,
         recipient=to.address,
         message_id=message_id,
-        subject=rendered.subject,
+        subject=subject,
         data=build(mail),
     )
     return Letter(queued, record, rendered.text)
+
+
+def _tagged_subject(desk: Desk, subject: str, record: TokenRecord) -> str:
+    """The subject with the tag that the tenant's settings give this mail, and without any other."""
+    document = desk.state.tenant_document(record.tenant)
+    wanted = document.subject_tag if document is not None else SubjectTags.OFF
+    plain = without_tags(subject).strip()
+    if wanted is SubjectTags.OFF or (wanted is SubjectTags.REFERRALS and record.referral_id is None):
+        return plain
+    tag = subject_tag(desk.key(), record.tenant, record.case_id, record.referral_id)
+    return f"{plain[: MOST_HEADER_CHARACTERS - len(tag) - 1]} {tag}".strip()
 
 
 def _values(desk: Desk, case: Case, text: str) -> dict[str, object]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from datetime import datetime
+from enum import Enum
 
 import structlog
 from sqlalchemy import Connection
 
-from reconciler.core.case import SYSTEM, CaseState
+from reconciler.core.case import SYSTEM, CaseState, EntryKind
 from reconciler.core.errors import ReconcilerError
 from reconciler.core.heartbeat import Loop
 from reconciler.core.referral import Referral, ReferralEvent, ReferralState
 from reconciler.core.registry import Registry
-from reconciler.core.reminder import has_expired, reminder_due
+from reconciler.core.reminder import escalation_due, has_expired, reminder_due
 from reconciler.core.suspension import Suspension
 from reconciler.runtime.desk import existing_case
 from reconciler.runtime.letters import Desk
@@ -30,6 +32,13 @@ from reconciler.store.database import Store, instance
 from reconciler.store.suspensions import in_force
 
 log = structlog.get_logger()
+
+
+class _Tended(Enum):
+    NOT = "not"
+    REMINDED = "reminded"
+    EXPIRED = "expired"
+    ESCALATED = "escalated"
 
 
 class Reminding:
@@ -74,20 +83,66 @@ class Reminding:
     def _tend(self, desk: Desk, referral: Referral) -> bool:
         self._observer.beat(Loop.REMIND)
         now = self._clock()
-        document = desk.state.tenant_document(referral.tenant)
-        unit = desk.state.units.get(referral.tenant)
-        policy = document.referrals.remind if document is not None and unit is not None and not unit.retired else None
-        due, expired = reminder_due(referral, policy), has_expired(referral, now)
-        if not expired and (due is None or due > now):
+        work, what = self._due(desk, referral, now)
+        if work is None:
             return False
         try:
-            done = self._writer.run(lambda c: self._expire(c, referral) if expired else self._remind(c, desk, referral))
+            done = self._writer.run(work)
         except ReconcilerError as error:
             log.warning("referral.not_tended", referral=f"R{referral.id}", reason=str(error))
             return False
         if done:
-            log.info("referral.expired" if expired else "referral.reminded", referral=f"R{referral.id}")
+            log.info(
+                "referral.expired"
+                if what is _Tended.EXPIRED
+                else "referral.escalated"
+                if what is _Tended.ESCALATED
+                else "referral.reminded",
+                referral=f"R{referral.id}",
+            )
         return done
+
+    def _due(
+        self, desk: Desk, referral: Referral, now: datetime
+    ) -> tuple[Callable[[Connection], bool] | None, _Tended]:
+        """What is to be done with the referral now, and what that is called."""
+        if has_expired(referral, now):
+            return lambda c: self._expire(c, referral), _Tended.EXPIRED
+        document = desk.state.tenant_document(referral.tenant)
+        unit = desk.state.units.get(referral.tenant)
+        if document is None or unit is None or unit.retired:
+            return None, _Tended.NOT
+        settings, hours = document.referrals, document.hours
+        escalation = escalation_due(referral, settings.escalate, hours)
+        if settings.escalate is not None and escalation is not None and escalation <= now:
+            queue = settings.escalate.queue
+            return lambda c: self._escalate(c, referral, queue), _Tended.ESCALATED
+        due = reminder_due(referral, settings.remind, hours)
+        if due is not None and due <= now:
+            return lambda c: self._remind(c, desk, referral), _Tended.REMINDED
+        return None, _Tended.NOT
+
+    def _escalate(self, connection: Connection, seen: Referral, queue: str) -> bool:
+        """Put the case into the queue, once for each referral, unless an answer came or the case was closed."""
+        referral = cases.read_referral(connection, seen.id)
+        if referral is None or referral.state is not ReferralState.WAITING or referral.escalated_at is not None:
+            return False
+        now = self._clock()
+        cases.update_referral(connection, referral.id, escalated_at=now)
+        if existing_case(connection, referral.case_id).state is CaseState.CLOSED:
+            return False
+        cases.set_queue(connection, referral.case_id, queue, now)
+        text = f"{referral.contact_address} has not answered; the case went to the queue {queue}"
+        cases.add_entry(
+            connection,
+            referral.case_id,
+            EntryKind.EVENT,
+            author=SYSTEM,
+            text=text,
+            now=now,
+            referral_id=referral.id,
+        )
+        return True
 
     def _expire(self, connection: Connection, seen: Referral) -> bool:
         """Let it expire unless an answer came since it was looked at."""

@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from reconciler.core.account import AccountType, AnswerFrom, FurtherAnswers
-from reconciler.core.correlation import Correlation, Outcome, correlate
+from reconciler.core.authentication import UNCHECKED, Authenticity, Verdict, authenticity
+from reconciler.core.correlation import Correlation, Outcome, Writer, correlate
 from reconciler.core.decision import Action, Context, Decision, ReferralView
 from reconciler.core.errors import Invalid
 from reconciler.core.kind import Classification, classify
@@ -21,8 +22,10 @@ from reconciler.core.registry import Registry
 from reconciler.core.restore import arrival, predates
 from reconciler.core.revision import AppliedState
 from reconciler.core.routing import decide
-from reconciler.core.token import find_tokens
-from reconciler.runtime.answers import answer_letter
+from reconciler.core.subject_tag import find_tags
+from reconciler.core.tenant_settings import AuthenticationCheck
+from reconciler.core.token import find_tokens, hop_hint
+from reconciler.runtime.answers import Answering, answer_letter
 from reconciler.runtime.faults import reach
 from reconciler.runtime.letters import Desk
 from reconciler.runtime.tokens import read_keys
@@ -83,7 +86,8 @@ class Router:
         message = parse(mail.raw)
         classification = classify(message)
         tenant = None if mail.unit == "main" else mail.unit
-        correlation = _correlate(connection, desk, message, classification, tenant, now)
+        checked, must_authenticate = _authentication(desk, mail.unit, message)
+        correlation = _correlate(connection, desk, message, classification, tenant, now, (checked, must_authenticate))
         if release is not None:
             correlation = _named(connection, correlation, release, tenant or correlation.tenant)
         case = cases.read_case(connection, correlation.case_id) if correlation.case_id is not None else None
@@ -98,14 +102,20 @@ class Router:
             is_copy=_is_copy(connection, correlation, mail, message),
             is_released=release is not None,
             is_probe=_is_probe(connection, message, classification),
+            authenticity=checked,
+            must_authenticate=must_authenticate,
+            hop=hop_hint(message.head),
+            now=now,
             predates_restore=predates(arrival(mail.internal_date, message.head), restored_at(connection)),
             **_tenant_settings(desk, tenant or correlation.tenant),
         )
         decision = decide(message, len(mail.raw), classification, correlation, context)
         letter, notes = None, _notes(decision, classification)
         if decision.action in (Action.RELAY, Action.TO_AGENT):
-            hop = (correlation.hop or 0) + 1
-            decision, letter, notes = answer_letter(connection, desk, decision, message, hop, now)
+            answering = Answering(message, max(correlation.hop or 0, context.hop) + 1, now, context.is_released)
+            decision, letter, notes = answer_letter(connection, desk, decision, answering)
+            if letter is not None and checked.verdict is Verdict.FAIL:
+                notes = (*notes, f"From could not be proven: {checked.detail}")
         return Filing(
             mail_id=mail.id,
             account_key=mail.account_key,
@@ -147,13 +157,25 @@ def _correlate(
     classification: Classification,
     tenant: str | None,
     now: datetime,
+    checked: tuple[Authenticity, bool],
 ) -> Correlation:
     original = classification.bounce.original_message_id if classification.bounce else None
     found = find_tokens(message.head, (original,) if original else ())
     records = cases.read_tokens(connection, [f.id for f in found])
     ids = [*message.head.in_reply_to, *message.head.references]
     stored = cases.stored_message_ids(connection, tenant, ids) if tenant is not None and ids else {}
-    return correlate(found, records, stored, desk.keys, now, tenant)
+    tags = {tag: cases.read_tagged(connection, tag) for tag in find_tags(message.head.subject)}
+    writer = Writer(message.head.sender, *checked, tags)
+    return correlate(found, records, stored, desk.keys, now, tenant, writer)
+
+
+def _authentication(desk: Desk, unit: str, message: Message) -> tuple[Authenticity, bool]:
+    """What the server that received the mail says of From, and whether only a pass will do."""
+    applied = desk.state.units.get(unit)
+    settings = applied.document.authentication if applied is not None else None
+    if settings is None:
+        return UNCHECKED, False
+    return authenticity(message.head, settings.authserv_id), settings.check is AuthenticationCheck.STRICT
 
 
 def _referral_view(connection: Connection, correlation: Correlation) -> ReferralView | None:
@@ -165,7 +187,7 @@ def _referral_view(connection: Connection, correlation: Correlation) -> Referral
     contact = Address(referral.contact_name, referral.contact_address)
     target = Address(referral.target_name, referral.target_address)
     rule = AnswerFrom(referral.answer_from)
-    return ReferralView(referral.id, referral.kind, referral.state, contact, target, rule)
+    return ReferralView(referral.id, referral.kind, referral.state, contact, target, rule, referral.answered_at)
 
 
 def _is_echo(connection: Connection, message: Message) -> bool:
@@ -194,6 +216,7 @@ def _tenant_settings(desk: Desk, tenant: str | None) -> dict[str, Any]:
     return {
         "rules": document.routing,
         "further_answers": document.referrals.further_answers,
+        "further_window": document.referrals.further_window,
         "tenant_retired": desk.state.units[tenant].retired,
     }
 
@@ -243,6 +266,7 @@ def _explanation(
             "outcome": correlation.outcome.value,
             "rung": correlation.rung.value if correlation.rung else None,
             "evidence": list(correlation.evidence),
+            "tried": [{"rung": t.rung.value, "result": t.result.value, "detail": t.detail} for t in correlation.tried],
         },
         "rule": decision.rule,
         "rules_missed": list(decision.missed),

@@ -8,10 +8,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
+from reconciler.core.account import AnswerFrom
+from reconciler.core.address import Address
 from reconciler.core.case import Case, CaseState, Entry, EntryKind
 from reconciler.core.correlation import StoredMail
 from reconciler.core.referral import Referral, ReferralKind, ReferralState
 from reconciler.core.rule import Then
+from reconciler.core.subject_tag import FoundTag, Tagged
 from reconciler.core.token import Purpose, TokenRecord
 from reconciler.store.tables import accounts, cases, effects, entries, mails, outbox, referrals, tokens
 
@@ -53,6 +56,11 @@ def set_case_state(connection: Connection, case_id: int, state: CaseState, now: 
     connection.execute(
         update(cases).where(cases.c.id == case_id).values(state=state.value, updated_at=now, closed_at=closed_at)
     )
+
+
+def set_queue(connection: Connection, case_id: int, queue: str, now: datetime) -> None:
+    """Put the case into another queue."""
+    connection.execute(update(cases).where(cases.c.id == case_id).values(queue=queue, updated_at=now))
 
 
 def add_entry(
@@ -205,6 +213,20 @@ def stored_message_ids(connection: Connection, tenant: str, ids: Sequence[str]) 
     return {row.message_id: StoredMail(tenant, row.case_id) for row in connection.execute(query)}
 
 
+def read_tagged(connection: Connection, tag: FoundTag) -> Tagged | None:
+    """What a subject's tag names, as far as there is such a case or referral; the tag is not verified by this."""
+    if tag.letter == "R":
+        referral = read_referral(connection, tag.number)
+        if referral is None:
+            return None
+        contact = Address(referral.contact_name, referral.contact_address)
+        return Tagged(referral.tenant, referral.case_id, referral.id, contact, AnswerFrom(referral.answer_from))
+    case = read_case(connection, tag.number)
+    if case is None:
+        return None
+    return Tagged(case.tenant, case.id, None, Address(case.customer_name, case.customer_address), AnswerFrom.ADDRESS)
+
+
 def thread_ids(connection: Connection, case_id: int) -> list[str]:
     """Message-IDs of the conversation with the customer, oldest first: their mails, and ours to them."""
     customer = [EntryKind.CUSTOMER_MESSAGE.value]
@@ -276,4 +298,5 @@ def _referral(r: Row[Any]) -> Referral:
         r.reminded_at,
         r.group_id,
         r.trouble,
+        r.escalated_at,
     )

@@ -72,7 +72,7 @@ def file_mail(connection: Connection, filing: Filing, now: datetime) -> Filed:
     state = connection.execute(select(mails.c.state).where(mails.c.id == filing.mail_id)).scalar_one()
     if state != (MailState.HELD if filing.was_held else MailState.RECEIVED).value:
         return Filed.ALREADY
-    if _is_stale(connection, filing):
+    if _is_stale(connection, filing) or _breaks_a_cap(connection, filing, now):
         return Filed.STALE
     case_id = _ACTIONS[filing.decision.action](connection, filing, now)
     _write_mail(connection, filing, case_id, now)
@@ -100,6 +100,14 @@ def _is_stale(connection: Connection, filing: Filing) -> bool:
         case = cases.read_case(connection, decision.case_id)
         return case is None or case.state is not filing.seen_case_state
     return False
+
+
+def _breaks_a_cap(connection: Connection, filing: Filing, now: datetime) -> bool:
+    """Whether others have written to the recipient since it was decided; decided anew, the mail is held."""
+    if filing.letter is None or filing.was_held:
+        return False
+    queued = filing.letter.queued
+    return outbox.cap_reached(connection, queued.recipient, queued.case_id, now) is not None
 
 
 def _open_case(connection: Connection, filing: Filing, now: datetime) -> int:

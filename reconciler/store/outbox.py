@@ -9,6 +9,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select, update
 
+from reconciler.core.address import Address
+from reconciler.core.cap import LONGEST_WINDOW, SentBefore, reached
 from reconciler.core.outbox import LONGEST_WAIT, RATE_WINDOW, OutboxRow, OutboxState
 from reconciler.store.suspensions import sending_goes_on
 from reconciler.store.tables import accounts, outbox, outbox_data
@@ -42,6 +44,7 @@ def enqueue(connection: Connection, mail: Queued, now: datetime) -> int:
         revision_id=mail.revision_id,
         mail_from=mail.mail_from,
         recipient=mail.recipient,
+        recipient_key=Address("", mail.recipient).key,
         message_id=mail.message_id,
         subject=mail.subject,
         state=OutboxState.QUEUED.value,
@@ -51,6 +54,14 @@ def enqueue(connection: Connection, mail: Queued, now: datetime) -> int:
     outbox_id = connection.execute(statement.returning(outbox.c.id)).scalar_one()
     connection.execute(insert(outbox_data).values(outbox_id=outbox_id, data=mail.data))
     return int(outbox_id)
+
+
+def cap_reached(connection: Connection, recipient: str, case_id: int, now: datetime) -> str | None:
+    """Which cap one more mail of the case to this recipient would break, in words; None if it may go."""
+    query = select(outbox.c.case_id, outbox.c.created_at).where(
+        outbox.c.recipient_key == Address("", recipient).key, outbox.c.created_at > now - LONGEST_WINDOW
+    )
+    return reached((SentBefore(r.case_id, r.created_at) for r in connection.execute(query)), case_id, now)
 
 
 def due_accounts(connection: Connection, now: datetime) -> list[int]:

@@ -207,6 +207,7 @@ mails = Table(
     Column("sender", MailText),
     Column("subject", MailText),
     Column("decision", Json, comment="evidence, rules hit and missed, effects, the revision followed"),
+    Column("erased_at", Instant, comment="when retention or erasure took its words"),
     UniqueConstraint("account_key", "folder", "uidvalidity", "uid"),
     Index(
         "ix_mails_waiting",
@@ -247,6 +248,7 @@ cases = Table(
     Column("opened_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
     Column("closed_at", Instant),
+    Column("erased_at", Instant, comment="when retention or erasure took its words"),
     Index("ix_cases_tenant_state", "tenant", "state"),
 )
 
@@ -290,6 +292,7 @@ referrals = Table(
     Column("reminded_at", Instant),
     Column("group_id", _Key, comment="the first referral of those that one command asked; itself for one alone"),
     Column("trouble", MailText, comment="why it bounced"),
+    Column("escalated_at", Instant, comment="when the case went to another queue because nobody answered"),
     Index("ix_referrals_tenant_state", "tenant", "state"),
     Index("ix_referrals_account_key_state", "account_key", "state"),
 )
@@ -330,6 +333,9 @@ outbox = Table(
     ),
     Column("mail_from", String, nullable=False, comment="envelope sender"),
     Column("recipient", String, nullable=False),
+    Column(
+        "recipient_key", String, comment="lower case without subaddress; None of mails that are older than the column"
+    ),
     Column("message_id", String, nullable=False, unique=True),
     Column("subject", MailText, nullable=False),
     Column("state", String, nullable=False, comment="see core.outbox.OutboxState"),
@@ -342,6 +348,7 @@ outbox = Table(
     Column("created_at", Instant, nullable=False),
     Column("attempted_at", Instant, comment="of the last try, for the account's rate"),
     Column("sent_at", Instant),
+    Index("ix_outbox_recipient_key_created_at", "recipient_key", "created_at"),
     Index("ix_outbox_account_key_attempted_at", "account_key", "attempted_at"),
     Index(
         "ix_outbox_due",

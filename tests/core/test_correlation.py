@@ -5,8 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from reconciler.core.correlation import Outcome, StoredMail, correlate
-from reconciler.core.message import parse_head
+from reconciler.core.account import AnswerFrom
+from reconciler.core.authentication import UNCHECKED, Authenticity, Verdict
+from reconciler.core.correlation import NOBODY, Outcome, StoredMail, TriedResult, Writer, correlate
+from reconciler.core.message import Address, parse_head
+from reconciler.core.subject_tag import Tagged, find_tags, subject_tag
 from reconciler.core.token import (
     Purpose,
     Rung,
@@ -34,7 +37,16 @@ def message_id(record: TokenRecord, hop: int = 0, key: TokenKey = KEY) -> str:
 
 
 def decide(
-    *known: TokenRecord, to=None, in_reply_to=None, references=(), original=(), stored=None, own="acme", key=KEY
+    *known: TokenRecord,
+    to=None,
+    in_reply_to=None,
+    references=(),
+    original=(),
+    stored=None,
+    own="acme",
+    key=KEY,
+    keys=(KEY,),
+    writer=NOBODY,
 ):
     lines = []
     if to:
@@ -44,7 +56,7 @@ def decide(
     if references:
         lines.append("References: " + " ".join(references))
     found = find_tokens(parse_head("\r\n".join([*lines, "", ""]).encode()), original)
-    return correlate(found, {record.id: record for record in known}, stored or {}, (KEY,), NOW, own)
+    return correlate(found, {record.id: record for record in known}, stored or {}, keys, NOW, own, writer)
 
 
 def test_a_mail_without_any_sign_belongs_nowhere():
@@ -179,3 +191,126 @@ def test_evidence_never_shows_a_token():
     shown = " ".join(decide(FORWARD, to=FORWARD, in_reply_to=message_id(STRANGER)).evidence)
     assert address_token(KEY, FORWARD) not in shown
     assert message_id(STRANGER)[1:35] not in shown
+
+
+# Keys
+
+
+@pytest.mark.parametrize("place", ["to", "in_reply_to"])
+def test_after_a_rotation_the_old_key_still_verifies(place):
+    sign = {"to": address_token(RETIRED, FORWARD), "in_reply_to": message_id(FORWARD, key=RETIRED)}[place]
+    assert decide(FORWARD, **{place: sign}, keys=(KEY, RETIRED)).outcome is Outcome.MATCH
+
+
+@pytest.mark.parametrize(
+    ("record", "key"),
+    [(CUSTOMER, RETIRED), (replace(CUSTOMER, **LATE), KEY), (replace(CUSTOMER, **LATE), RETIRED)],
+    ids=["key-is-gone", "expired", "both"],
+)
+def test_a_customers_token_that_says_nothing_any_more_holds_nothing(record, key):
+    assert decide(record, to=record, key=key).outcome is Outcome.NONE
+
+
+def test_an_altered_token_of_an_expired_conversation_holds_nothing_either():
+    late = replace(CUSTOMER, **LATE)
+    altered = address_token(KEY, late)[:-1] + "a"
+    assert (
+        decide(late, to=altered if altered != address_token(KEY, late) else altered[:-1] + "b").outcome is Outcome.NONE
+    )
+
+
+# Every rung is kept
+
+
+def test_each_rung_is_told_with_what_it_gave():
+    late = replace(CUSTOMER, **LATE)
+    result = decide(FORWARD, late, to=late, in_reply_to=message_id(FORWARD), references=[message_id(STRANGER)])
+    assert [(tried.rung, tried.result) for tried in result.tried] == [
+        (Rung.RECIPIENT_TOKEN, TriedResult.IGNORED),
+        (Rung.IN_REPLY_TO, TriedResult.HIT),
+        (Rung.REFERENCES, TriedResult.IGNORED),
+        (Rung.ORIGINAL_MESSAGE_ID, TriedResult.MISSED),
+        (Rung.STORED_MESSAGE_ID, TriedResult.MISSED),
+        (Rung.SUBJECT_TAG, TriedResult.MISSED),
+    ]
+    assert all(tried.detail for tried in result.tried)
+
+
+# Subject tags
+
+TAGGED = Tagged("acme", 5, 7, Address("", "expert@firm.example"), AnswerFrom.DOMAIN)
+EXPERT = Address("", "expert@firm.example")
+
+
+def tagged(subject=None, sender=EXPERT, known=TAGGED, checked=UNCHECKED, must=False):
+    subject = subject or f"Re: parcel {subject_tag(KEY, 'acme', 5, 7)}"
+    return Writer(sender, checked, must, dict.fromkeys(find_tags(subject), known))
+
+
+@pytest.mark.parametrize(
+    ("writer", "own", "outcome"),
+    [
+        (tagged(), "acme", Outcome.MATCH),
+        (tagged(sender=Address("", "colleague@firm.example")), "acme", Outcome.MATCH),
+        (tagged(subject_tag(KEY, "acme", 5, 7).upper()), "acme", Outcome.MATCH),
+        (tagged(sender=Address("", "x@elsewhere.example")), "acme", Outcome.NONE),
+        (tagged(sender=None), "acme", Outcome.NONE),
+        (tagged(known=None), "acme", Outcome.NONE),
+        (tagged("[R7-k2aaaaaaaaaaaa]"), "acme", Outcome.NONE),
+        (tagged("R7"), "acme", Outcome.NONE),
+        (tagged(subject_tag(KEY, "acme", 5, None)), "acme", Outcome.NONE),
+        (tagged(subject_tag(RETIRED, "acme", 5, 7)), "acme", Outcome.NONE),
+        (tagged(known=replace(TAGGED, tenant="globex")), "acme", Outcome.NONE),
+        (tagged(), "globex", Outcome.CONFLICT),
+        (tagged(), None, Outcome.NONE),
+        (tagged(checked=Authenticity(Verdict.FAIL, "dmarc=fail")), "acme", Outcome.NONE),
+        (tagged(checked=Authenticity(Verdict.NONE, ""), must=True), "acme", Outcome.NONE),
+        (tagged(checked=Authenticity(Verdict.PASS, ""), must=True), "acme", Outcome.MATCH),
+    ],
+    ids=[
+        "contact",
+        "colleague",
+        "case-does-not-count",
+        "stranger",
+        "no-sender",
+        "unknown",
+        "forged",
+        "number-alone",
+        "the-case's-tag-with-R",
+        "retired-key",
+        "other-tenant's",
+        "at-another-tenant",
+        "main-account",
+        "spoofed",
+        "unproven",
+        "proven",
+    ],
+)
+def test_a_tag_counts_from_an_expected_sender_at_its_tenant_alone(writer, own, outcome):
+    assert decide(writer=writer, own=own).outcome is outcome
+
+
+def test_a_tag_is_asked_only_if_nothing_else_says_anything():
+    assert decide(OTHER_CASE, in_reply_to=message_id(OTHER_CASE), writer=tagged()).case_id == 6
+
+
+# Guessing
+
+
+def test_guessing_at_scale_finds_nothing():
+    good = address_token(KEY, FORWARD)
+    letters = "abcdefghijklmnopqrstuvwxyz234567"
+    guesses = {good[:at] + letter + good[at + 1 :] for at in range(2, 34) for letter in letters} - {good}
+    assert len(guesses) == 32 * 31
+    assert {decide(FORWARD, to=guess).outcome for guess in guesses} == {Outcome.FORGED}
+
+
+@pytest.mark.parametrize("length", range(34))
+def test_a_truncated_token_is_none(length):
+    assert decide(FORWARD, to=address_token(KEY, FORWARD)[:length] or "x").outcome is Outcome.NONE
+
+
+@pytest.mark.parametrize("purpose", [p for p in Purpose if p is not Purpose.FORWARD])
+def test_a_token_of_another_purpose_is_forged(purpose):
+    other = replace(FORWARD, purpose=purpose)
+    assert decide(FORWARD, to=address_token(KEY, other)).outcome is Outcome.FORGED

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 
@@ -13,6 +14,7 @@ from reconciler.core.attachment import Attachment
 from reconciler.core.message import Body, Message, parse, parse_head
 from reconciler.core.outgoing import OutgoingMail, build
 from reconciler.core.relay import Refusal, RelayContent, RelayRefusal, prepare
+from reconciler.core.tenant_settings import RelayPolicy
 
 CONTACT = Address("Max Expert", "max.expert@firm.example")
 INTERNAL = ["reply@acme.example", "agent@acme.example"]
@@ -278,12 +280,12 @@ def test_files_that_say_who_wrote_them_are_left_out_with_a_note(attachment):
     ],
 )
 def test_a_signed_or_encrypted_mail_is_for_a_person(types):
-    assert prepare(answer("Yes.", types=types), CONTACT, INTERNAL) == RelayRefusal(Refusal.SIGNED_OR_ENCRYPTED)
+    assert refused(answer("Yes.", types=types)) is Refusal.SIGNED_OR_ENCRYPTED
 
 
 def test_inline_pgp_is_for_a_person():
     text = "-----BEGIN PGP MESSAGE-----\n\nabc\n-----END PGP MESSAGE-----"
-    assert prepare(answer(text), CONTACT, INTERNAL) == RelayRefusal(Refusal.SIGNED_OR_ENCRYPTED)
+    assert refused(answer(text)) is Refusal.SIGNED_OR_ENCRYPTED
 
 
 @pytest.mark.parametrize(
@@ -309,3 +311,56 @@ def test_a_megabyte_of_anything_takes_no_more_than_its_share(block):
     prepare(message, CONTACT, INTERNAL)
     # Quadratic work would take minutes here.
     assert time.process_time() - begin < 10
+
+
+def refused(message: Message, **policy: object) -> Refusal | None:
+    """Why the answer is not relayed under this policy; None if it is."""
+    content = prepare(message, CONTACT, INTERNAL, RelayPolicy.model_validate(policy))
+    return content.reason if isinstance(content, RelayRefusal) else None
+
+
+PDF = Attachment("offer.pdf", "application/pdf", b"x" * 100, inline=False, content_id=None)
+MOVIE = replace(PDF, name="tour.mp4", content_type="video/mp4")
+SEALED = replace(PDF, name="smime.p7m", content_type="application/pkcs7-mime")
+
+
+@pytest.mark.parametrize(
+    ("policy", "relayed", "omitted"),
+    [
+        ({}, ["offer.pdf", "tour.mp4"], 0),
+        ({"attachments": False}, [], 2),
+        ({"refused_types": ["video/*"]}, ["offer.pdf"], 1),
+        ({"refused_types": ["application/pdf"]}, ["tour.mp4"], 1),
+    ],
+    ids=["all", "none", "group", "type"],
+)
+def test_files_go_along_as_the_policy_says_and_the_case_names_the_others(policy, relayed, omitted):
+    message = replace(answer("Yes."), body=replace(answer("Yes.").body, attachments=(PDF, MOVIE)))
+    content = prepare(message, CONTACT, INTERNAL, RelayPolicy.model_validate(policy))
+    assert isinstance(content, RelayContent)
+    assert ([a.name for a in content.attachments], len(content.omitted)) == (relayed, omitted)
+
+
+def test_more_bytes_of_files_than_the_policy_allows_are_for_a_person():
+    message = replace(answer("Yes."), body=replace(answer("Yes.").body, attachments=(PDF, MOVIE)))
+    assert refused(message, most_bytes=200) is None
+    assert refused(message, most_bytes=199) is Refusal.ATTACHMENTS
+
+
+@pytest.mark.parametrize(
+    ("types", "key"),
+    [(("multipart/signed",), "signed"), (("multipart/encrypted",), "encrypted")],
+    ids=["signed", "encrypted"],
+)
+def test_a_policy_passes_sealed_answers_of_the_kind_it_names(types, key):
+    other = {"signed": "encrypted", "encrypted": "signed"}[key]
+    assert refused(answer("Yes.", types=types), **{key: "pass"}) is None
+    assert refused(answer("Yes.", types=types), **{other: "pass"}) is Refusal.SIGNED_OR_ENCRYPTED
+
+
+def test_an_encrypted_answer_that_passes_keeps_what_is_encrypted():
+    message = answer("", types=("application/pkcs7-mime",))
+    message = replace(message, body=replace(message.body, attachments=(SEALED,)))
+    content = prepare(message, CONTACT, INTERNAL, RelayPolicy.model_validate({"encrypted": "pass"}))
+    assert isinstance(content, RelayContent)
+    assert [a.payload for a in content.attachments] == [SEALED.payload]

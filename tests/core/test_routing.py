@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from reconciler.core.account import AccountType, AnswerFrom, FurtherAnswers
+from reconciler.core.authentication import Authenticity, Verdict
 from reconciler.core.bounce import BounceDetail
 from reconciler.core.case import CaseState
 from reconciler.core.correlation import Correlation, Outcome, Rung
@@ -140,6 +141,7 @@ FROM_ELSEWHERE = "someone@elsewhere.example"
 UNREADABLE = b"\x00\x01\x02"
 COPIED = f"From: {EXPERT}\r\nTo: {OWN}\r\nCc: {CUSTOMER.upper()}\r\nSubject: x\r\n\r\nWords.\r\n".encode()
 NO_SENDER = b"To: support@acme.example\r\nSubject: x\r\n\r\nWords.\r\n"
+UNPROVEN = Authenticity(Verdict.NONE, "no result")
 TAKEN = replace(TO_REFERRAL, expired=True)
 FORGED = replace(NOTHING, outcome=Outcome.FORGED, evidence=("the signature is wrong",))
 CONFLICT = replace(NOTHING, outcome=Outcome.CONFLICT, evidence=("the signs name different cases",))
@@ -150,6 +152,7 @@ HELD = {
     "conflicting-evidence": {"correlation": CONFLICT},
     "not-human": {"kind": Kind.LIST, "correlation": TO_REFERRAL, "account_type": REPLY},
     "unexpected-sender": {"correlation": TO_REFERRAL, "sender": FROM_ELSEWHERE},
+    "unauthenticated": {"correlation": TO_REFERRAL, "must_authenticate": True, "authenticity": UNPROVEN},
     "further-answer": {"correlation": TO_REFERRAL, "referral": referral(ReferralState.ANSWERED)},
     "late-answer": {"correlation": TO_REFERRAL, "referral": referral(ReferralState.EXPIRED)},
     "referral-withdrawn": {"correlation": TO_REFERRAL, "referral": referral(ReferralState.WITHDRAWN)},
@@ -167,6 +170,8 @@ NOT_DECIDED_HERE = {
     HoldReason.SIGNED_OR_ENCRYPTED: "writing the relay refuses it",
     HoldReason.EMPTY_ANSWER: "writing the relay refuses it",
     HoldReason.CANNOT_SEND: "writing the relay fails",
+    HoldReason.ATTACHMENTS: "writing the relay refuses it",
+    HoldReason.TOO_MANY: "writing the relay counts what went before",
     HoldReason.POISON: "nobody could decide the mail",
 }
 
@@ -404,3 +409,75 @@ def test_a_chain_of_automatic_mails_ends(hop: int, action: Action) -> None:
 def test_equal_arguments_give_equal_decisions() -> None:
     rules = (rule(subject={"contains": "invoice"}),)
     assert decided(rules=rules) == decided(rules=rules)
+
+
+# What the receiving server vouches for
+
+
+@pytest.mark.parametrize(
+    ("verdict", "strict", "action"),
+    [
+        (Verdict.PASS, True, Action.RELAY),
+        (Verdict.FAIL, True, Action.HOLD),
+        (Verdict.NONE, True, Action.HOLD),
+        (Verdict.FAIL, False, Action.RELAY),
+        (Verdict.UNCHECKED, False, Action.RELAY),
+    ],
+    ids=lambda value: str(value),
+)
+def test_strict_relays_only_what_is_proven(verdict: Verdict, strict: bool, action: Action) -> None:
+    checked = Authenticity(verdict, "shown")
+    decision = decided(correlation=TO_REFERRAL, authenticity=checked, must_authenticate=strict)
+    assert decision.action is action
+
+
+def test_strict_holds_no_customers_mail() -> None:
+    assert decided(correlation=TO_CASE, must_authenticate=True, authenticity=UNPROVEN).action is Action.CONTINUE_CASE
+
+
+# Exceptions a person made
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_an_exception_lets_notifications_and_lists_of_the_contact_through_and_nothing_else(kind: Kind) -> None:
+    relayed = decided(kind, TO_REFERRAL, REPLY, exceptions=frozenset(Kind)).action is Action.RELAY
+    assert relayed is (kind in (Kind.HUMAN, Kind.NOTIFICATION, Kind.LIST))
+
+
+def test_an_exception_is_for_the_contact_alone() -> None:
+    colleague = EXPERT.replace("expert", "colleague")
+    decision = decided(Kind.NOTIFICATION, TO_REFERRAL, REPLY, colleague, exceptions=frozenset({Kind.NOTIFICATION}))
+    assert decision.reason is HoldReason.NOT_HUMAN
+
+
+# Further answers
+
+
+@pytest.mark.parametrize(
+    ("rule", "days", "action"),
+    [
+        (FurtherAnswers.HOLD, 0, Action.HOLD),
+        (FurtherAnswers.RELAY, 7, Action.RELAY),
+        (FurtherAnswers.RELAY, 8, Action.HOLD),
+    ],
+    ids=["hold", "inside-the-window", "after-it"],
+)
+def test_a_further_answer_is_relayed_inside_the_window(rule: FurtherAnswers, days: int, action: Action) -> None:
+    first = datetime(2026, 3, 1, tzinfo=UTC)
+    decision = decided(
+        correlation=TO_REFERRAL,
+        referral=replace(referral(ReferralState.ANSWERED), answered_at=first),
+        further_answers=rule,
+        further_window=timedelta(days=7),
+        now=first + timedelta(days=days),
+    )
+    assert decision.action is action
+
+
+# Loops
+
+
+@pytest.mark.parametrize(("signed", "hint"), [(MOST_HOPS, 0), (0, MOST_HOPS)], ids=["ours", "another-installation's"])
+def test_a_chain_without_a_person_ends(signed: int, hint: int) -> None:
+    decision = decided(correlation=replace(TO_REFERRAL, hop=signed), hop=hint)
+    assert decision.reason is HoldReason.LOOP

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import time, timedelta
 from enum import Enum
 from pathlib import Path
 from typing import Any, get_args
@@ -26,6 +26,7 @@ from reconciler.core.rule import Expectation, Rule, RuleTest, SampleMail, SizeMa
 from reconciler.core.secret import SecretRef
 from reconciler.core.settings import Consequence, SmtpSettings, format_duration
 from reconciler.core.template import ALLOWED_NAMES
+from reconciler.core.tenant_settings import Authentication, Escalation, Hours, RelayPolicy
 from reconciler.core.token import Rung
 from reconciler.protocol.imap_settings import ImapSettings
 from reconciler.protocol.maildir_settings import MaildirSettings
@@ -49,6 +50,10 @@ MODELS: dict[type[BaseModel], str] = {
     TemplateText: "`templates`",
     ReferralSettings: "`referrals`",
     Reminders: "`remind`",
+    Escalation: "`escalate`",
+    RelayPolicy: "`relay`",
+    Hours: "`hours`",
+    Authentication: "`authentication`",
     Rule: "`routing`",
     When: "`when`",
     TextMatch: "Text conditions",
@@ -111,6 +116,8 @@ def default_cell(field: FieldInfo) -> str:
             return f"`{value.value}`"
         case bool():
             return f"`{str(value).lower()}`"
+        case time():
+            return f"`{value:%H:%M}`"
         case timedelta():
             return f"`{format_duration(value)}`"
         case tuple():
