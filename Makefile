@@ -1,6 +1,6 @@
 # A fresh machine needs Python 3.11 to 3.13 and make; `make help` lists the words.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-fast acceptance chaos check schema clean
+.PHONY: help setup demo run test test-fast acceptance chaos chaos-apply check schema clean
 
 BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
@@ -49,6 +49,9 @@ MAILS ?= 2000
 chaos: $(STAMP) ## kill the program a thousand times while mails flow, then count (SEED=n KILLS=n MAILS=n)
 	@sh tests/rig/install.sh
 	@$(BIN)/python -m tests.chaos.run --seed $(SEED) --kills $(KILLS) --mails $(MAILS)
+
+chaos-apply: $(STAMP) ## kill apply twenty times at every kind of statement boundary, then compare every row (SEED=n)
+	@$(BIN)/python -m tests.chaos.apply --seed $(SEED)
 
 check: $(STAMP) ## format, lint, types, import contract, generated files
 	@$(BIN)/ruff format --check --quiet .

@@ -2,7 +2,8 @@
 
 ReconcilerError
 ├── Invalid          what was given is wrong: mend the input, do not retry
-│   └── NotSetUp     something has to be done once before this works (exit 78)
+│   ├── NotSetUp     something has to be done once before this works (exit 78)
+│   └── Outdated     the store was written by a newer program: update this one (exit 78)
 ├── Temporary        wait and try again, at the earliest after `retry_after` seconds
 │   └── Unavailable  a source, store or lease cannot be had now: nothing advances (exit 75)
 ├── Permanent        trying again changes nothing: stop this item and tell a person
@@ -56,6 +57,12 @@ class Invalid(ReconcilerError):
 
 class NotSetUp(Invalid):
     """A one-time step is missing; the text names the command that does it."""
+
+    exit_code = ExitCode.NOT_SET_UP
+
+
+class Outdated(Invalid):
+    """This program is older than what it should work on. Never to be taken for "nothing is there"."""
 
     exit_code = ExitCode.NOT_SET_UP
 

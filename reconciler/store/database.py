@@ -13,7 +13,7 @@ from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import ArgumentError as BadUrl
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from reconciler.core.errors import Invalid, NotSetUp, Unavailable
+from reconciler.core.errors import Invalid, NotSetUp, Outdated, Unavailable
 from reconciler.store.tables import meta
 
 SCHEMA = "0006"
@@ -66,7 +66,7 @@ def open_store(url: str, *, create: bool = False) -> Store:
     """Open the store at `url` (`sqlite:///PATH`), bringing its schema up to date.
 
     Raises NotSetUp if there is none and `create` is False, Invalid for a URL that names no database this program can
-    use or a schema newer than the program, Unavailable if it does not answer.
+    use, Outdated for a schema newer than the program, Unavailable if it does not answer.
     """
     try:
         parsed = make_url(url)
@@ -129,7 +129,8 @@ def _bring_up_to_date(store: Store) -> None:
     if version == SCHEMA:
         return
     if version is not None and version > SCHEMA:
-        raise Invalid(f"{store.url} was written by a newer program (schema {version}, this one knows {SCHEMA}); update")
+        newer = f"schema {version}, this one knows {SCHEMA}"
+        raise Outdated(f"{store.url} was written by a newer program ({newer}); update this one, nothing was touched")
     from reconciler.store.migrate import upgrade
 
     upgrade(store)
