@@ -8,10 +8,11 @@ from datetime import date
 
 from reconciler.core.absence import absent_until
 from reconciler.core.bounce import BounceDetail, bounce_detail
-from reconciler.core.kind_signals import RELAYED, SIGNALS, Seen, look_at
-from reconciler.core.kind_wording import ABSENCE
+from reconciler.core.kind_seen import RELAYED, Seen, look_at
+from reconciler.core.kind_signals import SIGNALS
 from reconciler.core.mail_kind import Kind
 from reconciler.core.message import Message
+from reconciler.core.notice_wording import ABSENCE
 
 __all__ = ["BounceDetail", "Classification", "Evidence", "Kind", "classify", "relayed_by_itself"]
 
@@ -62,8 +63,8 @@ def classify(message: Message) -> Classification:
 
 def _out_of_office(seen: Seen) -> bool:
     """An absence is told, not just receipt: "Automatic reply" alone may be either."""
-    vacation = any("vacation" in value.lower() for value in seen.head.all("auto-submitted"))
-    return vacation or bool(_ABSENCE_SUBJECT.match(seen.subject) or ABSENCE.search(seen.words))
+    vacation = any("vacation" in value.lower() for value in seen.fields.get("auto-submitted", ()))
+    return vacation or _ABSENCE_SUBJECT.match(seen.subject) is not None or ABSENCE.find(seen.words) is not None
 
 
 def relayed_by_itself(kind: Kind) -> bool:

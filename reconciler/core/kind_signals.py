@@ -6,38 +6,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from reconciler.core import kind_bounce as bounce
 from reconciler.core import kind_wording as wording
+from reconciler.core import notice_wording as notice
+from reconciler.core.kind_seen import Seen
 from reconciler.core.mail_kind import Kind
-from reconciler.core.mail_report import field_of
-from reconciler.core.message import Body, Head, Message
-
-RELAYED = frozenset({Kind.HUMAN})
-"""The kinds that are passed on to a customer without a person's word."""
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A message as the signs look at it. `subject` and `words` are folded; `words` are only what the writer says."""
-
-    head: Head
-    body: Body
-    subject: str
-    words: str
-
-    @property
-    def answers(self) -> bool:
-        """Whether it says to be the answer to something."""
-        return bool(self.head.in_reply_to or self.head.references or wording.ANSWER_PREFIX.match(self.subject))
-
-    @property
-    def by_hand(self) -> bool:
-        """Whether a person answers or forwards: then enclosed reports are what the person writes about."""
-        return bool(wording.ANSWER_PREFIX.match(self.subject)) and self.head.return_path != "" and not daemon(self)
-
-
-def look_at(message: Message) -> Seen:
-    """`message` as the signs look at it."""
-    return Seen(message.head, message.body, wording.fold(message.head.subject), wording.own_words(message.body.text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +24,6 @@ class Signal:
 
 
 _COMMENT = re.compile(r"\([^()]*\)")
-_DAEMON = re.compile(r"(?:mailer[-_.]?daemon|mail[-_.]?daemon|mailerdaemon|mdaemon|microsoftexchange[0-9a-f]{20,})\b")
-_SYSTEM = re.compile(r"(?:postmaster|mail-?system|mail[-_.]?delivery\S{0,20}|bounces?)\b")
-_SYSTEM_NAME = re.compile(
-    r"mail(?:er)?[\s-](?:delivery|daemon|system)|(?:mail|system) administrator|postmaster|microsoft outlook$"
-)
 _NO_REPLY = re.compile(
     r"(?:\S{0,60}[-_.+])?(?:"
     r"(?:no|do-?not|dont|never|nicht|ne-?pas|non)[-_.]?(?:reply|antworten?|repondre|rispondere|responder|beantwoorden)"
@@ -81,27 +49,17 @@ _CAMPAIGN_HEADERS = (
     "x-csa-complaints", "x-cleverreach-id", "x-rapidmail-campaign", "x-mailingid", "x-job", "x-sib-id",
 )  # fmt: skip
 
-_FIRST_SENTENCES = 300
 _ROBOT_LETTER = 1500
-
-_NO_VALUES = ("", "no", "none", "false", "0")
-
-
-def _value(seen: Seen, name: str, *parts: str) -> str | None:
-    """The first header `name` that says something other than "no", with one of `parts` in it if given."""
-    for value in seen.head.all(name):
-        plain = value.strip().lower()
-        if plain not in _NO_VALUES and (not parts or any(part in plain for part in parts)):
-            return f"{name}: {value[:80]}"
-    return None
+_NOTICE = 700
+_NOTICE_BEGINS = 250
 
 
 def _any_header(names: tuple[str, ...]) -> Callable[[Seen], str | None]:
-    return lambda seen: next((found for name in names if (found := _value(seen, name))), None)
+    return lambda seen: next((found for name in names if (found := seen.value(name))), None)
 
 
 def _header(name: str, *parts: str) -> Callable[[Seen], str | None]:
-    return lambda seen: _value(seen, name, *parts)
+    return lambda seen: seen.value(name, *parts)
 
 
 def _answering(sees: Callable[[Seen], str | None]) -> Callable[[Seen], str | None]:
@@ -112,7 +70,7 @@ def _auto_submitted(*words: str) -> Callable[[Seen], str | None]:
     """The keyword of Auto-Submitted is one of `words`; without words, any but `no`."""
 
     def sees(seen: Seen) -> str | None:
-        for value in seen.head.all("auto-submitted"):
+        for value in seen.fields.get("auto-submitted", ()):
             keyword = (_COMMENT.sub(" ", value).replace(";", " ").lower().split() or [""])[0]
             if keyword in words or (not words and keyword not in ("", "no")):
                 return f"Auto-Submitted: {value[:80]}"
@@ -124,33 +82,14 @@ def _auto_submitted(*words: str) -> Callable[[Seen], str | None]:
 def _precedence(*words: str) -> Callable[[Seen], str | None]:
     def sees(seen: Seen) -> str | None:
         found = (f"{name}: {value[:40]}" for name in ("precedence", "x-precedence", "preference")
-                 for value in seen.head.all(name) if value.strip().lower() in words)  # fmt: skip
+                 for value in seen.fields.get(name, ()) if value.strip().lower() in words)  # fmt: skip
         return next(found, None)
 
     return sees
 
 
 def _null_return_path(seen: Seen) -> str | None:
-    """The null sender, also as Postfix writes it out for programs (pipe(8), null_sender)."""
-    path = seen.head.return_path
-    return f"Return-Path: <{path}>" if path is not None and (not path or _DAEMON.match(path.lower())) else None
-
-
-def daemon(seen: Seen) -> str | None:
-    """The sender, if it is a mail system by its very name."""
-    return _sender(seen, _DAEMON)
-
-
-def _sender(seen: Seen, local: re.Pattern[str]) -> str | None:
-    """The address in From, also one without a domain, if it begins as `local` says."""
-    written = seen.head.sender.address if seen.head.sender else (seen.head.first("from") or "").lstrip('"<')
-    return f"sender {written[:80]}" if local.match(written[:320].lower()) else None
-
-
-def _mail_system(seen: Seen) -> str | None:
-    name = seen.head.sender.name.lower() if seen.head.sender else ""
-    by_name = f"sender {name[:60]}" if _SYSTEM_NAME.match(name) else None
-    return daemon(seen) or _sender(seen, _SYSTEM) or by_name
+    return f"Return-Path: <{seen.head.return_path}>" if seen.null_path else None
 
 
 def _report(type_of_report: str, told: Callable[[Seen], object]) -> Callable[[Seen], str | None]:
@@ -163,16 +102,6 @@ def _report(type_of_report: str, told: Callable[[Seen], object]) -> Callable[[Se
         return f"a {type_of_report} part" if told(seen) and not seen.by_hand else None
 
     return sees
-
-
-_DELIVERY = _report("delivery-status", lambda seen: seen.body.report.delivery or seen.body.report.recipients)
-
-
-def _delivered(seen: Seen) -> str | None:
-    """A delivery status that reports nothing but success."""
-    actions = {(field_of(group, "action") or "").lower() for group in seen.body.report.recipients}
-    good = bool(actions) and actions <= {"delivered", "relayed", "expanded"}
-    return f"action {', '.join(sorted(actions))}" if good and _DELIVERY(seen) else None
 
 
 def _calendar(seen: Seen) -> str | None:
@@ -195,27 +124,17 @@ def _both(subject: re.Pattern[str], words: re.Pattern[str]) -> Callable[[Seen], 
     return sees
 
 
-def _bounce_prose(seen: Seen) -> str | None:
-    """A mail system tells it in prose: its subject or its first sentences say that something did not arrive."""
-    system = _mail_system(seen)
-    if system is None or seen.by_hand:
-        return None
-    found = wording.BOUNCE_SUBJECT.match(seen.subject) or wording.BOUNCE_INTRO.search(seen.words[:_FIRST_SENTENCES])
-    return f"{system}; {found.group()[:60]}" if found else None
-
-
-def _bounce_wording(seen: Seen) -> str | None:
-    found = wording.BOUNCE_SUBJECT.match(seen.subject)
-    begins = wording.BOUNCE_INTRO.search(seen.words[:_FIRST_SENTENCES]) if found else None
-    return f"{found.group()[:50]} / {begins.group()[:60]}" if found and begins else None
-
-
 _ROBOT_SAYS = {
-    "absence": wording.ABSENCE,
-    "machine": wording.MACHINE,
-    "received": wording.RECEIVED,
-    "courtesy": wording.COURTESY,
+    "absence": notice.ABSENCE,
+    "machine": notice.MACHINE,
+    "received": notice.RECEIVED,
+    "redirect": notice.REDIRECT,
+    "thanks": notice.THANKS,
 }
+
+
+def _said(seen: Seen) -> list[str]:
+    return [name for name, words in _ROBOT_SAYS.items() if words.find(seen.words)]
 
 
 def _automatic_wording(seen: Seen) -> str | None:
@@ -224,22 +143,33 @@ def _automatic_wording(seen: Seen) -> str | None:
     A person may write "Absence next week" and tell of it; a robot's short letter thanks, explains and redirects.
     """
     certain = wording.AUTOMATIC_SUBJECT.match(seen.subject)
-    if not certain and not wording.LOOSE_SUBJECT.match(seen.subject):
+    if not certain and not wording.LOOSE_SUBJECT.find(seen.subject):
         return None
-    said = [name for name, words in _ROBOT_SAYS.items() if words.search(seen.words)]
+    said = _said(seen)
     plain = len(seen.words) < _ROBOT_LETTER and "?" not in seen.words
     tells = len(said) >= 2 and ("absence" in said or "machine" in said)
     return f"{seen.subject[:50]} / {', '.join(said)}" if (certain and said) or (plain and tells) else None
 
 
+def _automatic_letter(seen: Seen) -> str | None:
+    """Under any subject: a letter that does nothing but say who is away and whom to ask, or that a machine wrote it."""
+    if len(seen.words) > _NOTICE or not seen.words or "?" in seen.words:
+        return None
+    first = seen.words[:_NOTICE_BEGINS]
+    said = _said(seen)
+    away = notice.ABSENCE.find(first) is not None and "redirect" in said and ("thanks" in said or "machine" in said)
+    machine = "machine" in said and "received" in said and "thanks" in said
+    return f"letter / {', '.join(said)}" if away or machine else None
+
+
 def _suppressing(seen: Seen) -> str | None:
-    return _value(seen, "x-auto-response-suppress")
+    return seen.value("x-auto-response-suppress")
 
 
 def _exchange_rule(seen: Seen) -> str | None:
     """The loop header also stands in a person's mail that a rule redirects; only with a companion is it an answer."""
-    rule = _value(seen, "x-ms-exchange-inbox-rules-loop")
-    companion = _suppressing(seen) or _value(seen, "x-ms-exchange-parent-message-id")
+    rule = seen.value("x-ms-exchange-inbox-rules-loop")
+    companion = _suppressing(seen) or seen.value("x-ms-exchange-parent-message-id")
     return rule if rule and (companion or wording.AUTOMATIC_SUBJECT.match(seen.subject)) else None
 
 
@@ -248,7 +178,7 @@ def _suppress_and_subject(seen: Seen) -> str | None:
 
 
 def _autogenerated(seen: Seen) -> str | None:
-    return _value(seen, "x-autogenerated", "reply", "letter") or _value(seen, "x-post-messageclass", "autoresponder")
+    return seen.value("x-autogenerated", "reply", "letter") or seen.value("x-post-messageclass", "autoresponder")
 
 
 def _vacation_program(seen: Seen) -> str | None:
@@ -263,7 +193,7 @@ def _form_script(seen: Seen) -> str | None:
 
 
 def _hops(seen: Seen) -> str | None:
-    count = len(seen.head.all("received"))
+    count = len(seen.fields.get("received", ()))
     return f"{count} Received headers" if count >= 100 else None
 
 
@@ -273,15 +203,19 @@ SIGNALS: tuple[Signal, ...] = (
     Signal("rfc5321-hop-count", "RFC 5321 section 6.3", Kind.LOOP, _hops),
     Signal("rfc5965-feedback-report", "RFC 5965 section 2", Kind.FEEDBACK,
            _report("feedback-report", lambda seen: seen.body.report.feedback)),
+    Signal("rfc5429-refusal", "RFC 5429 section 2.2.2", Kind.BOUNCE, bounce.refused_by_filter),
     Signal("rfc8098-disposition", "RFC 8098 section 3", Kind.RECEIPT,
            _report("disposition-notification", lambda seen: seen.body.report.disposition)),
-    Signal("rfc3464-delivered", "RFC 3464 section 2.3.3", Kind.RECEIPT, _delivered),
-    Signal("rfc3464-delivery-status", "RFC 3464 section 2", Kind.BOUNCE, _DELIVERY),
+    Signal("rfc3464-delivered", "RFC 3464 section 2.3.3", Kind.RECEIPT, bounce.delivered),
+    Signal("rfc3464-delivery-status", "RFC 3464 section 2", Kind.BOUNCE, bounce.reported),
     Signal("rfc6047-calendar", "RFC 6047 section 2.4", Kind.CALENDAR, _calendar),
     Signal("exim-failed-recipients", "Exim specification, chapter 46", Kind.BOUNCE, _header("x-failed-recipients")),
-    Signal("mailer-daemon-sender", "RFC 5321 section 4.5.5 and usage", Kind.BOUNCE, daemon),
-    Signal("mail-system-prose", "qmail, Exim, Postfix, Sendmail, Exchange texts", Kind.BOUNCE, _bounce_prose),
-    Signal("bounce-wording", "qmail, Exim, Postfix, Sendmail, Exchange texts", Kind.BOUNCE, _bounce_wording),
+    Signal("mailer-daemon-sender", "RFC 5321 section 4.5.5 and usage", Kind.BOUNCE, lambda seen: seen.daemon),
+    Signal("mail-system-prose", "texts of mail systems", Kind.BOUNCE, bounce.told_by_system),
+    Signal("null-sender-prose", "RFC 5321 section 4.5.5; texts of mail systems", Kind.BOUNCE, bounce.told_to_nobody),
+    Signal("bounce-wording", "texts of mail systems", Kind.BOUNCE, bounce.told_by_anybody),
+    Signal("returned-with-reason", "RFC 5321 section 4.2; texts of mail systems", Kind.BOUNCE,
+           bounce.given_back_with_reason),
     Signal("challenge-wording", "challenge-response systems", Kind.CHALLENGE,
            _both(wording.CHALLENGE_SUBJECT, wording.CHALLENGE_WORDS)),
     Signal("notifying-system", "headers of trackers, networks and cron", Kind.NOTIFICATION,
@@ -313,8 +247,9 @@ SIGNALS: tuple[Signal, ...] = (
     Signal("ticket-system-loop", "OTRS, Znuny", Kind.AUTO_REPLY, _any_header(("x-otrs-loop", "x-znuny-loop"))),
     Signal("null-return-path-answer", "RFC 5321 section 4.5.5", Kind.AUTO_REPLY, _answering(_null_return_path)),
     Signal("automatic-wording", "Exchange, Outlook, Lotus and hand-made texts", Kind.AUTO_REPLY, _automatic_wording),
+    Signal("automatic-letter", "notices of absence, confirmations", Kind.AUTO_REPLY, _automatic_letter),
     Signal("receipt-wording", "Outlook, Lotus", Kind.RECEIPT, _both(wording.RECEIPT_SUBJECT, wording.RECEIPT_WORDS)),
     Signal("null-return-path", "RFC 5321 section 4.5.5", Kind.NOTIFICATION, _null_return_path),
-    Signal("no-reply-sender", "usage", Kind.NOTIFICATION, lambda seen: _sender(seen, _NO_REPLY)),
+    Signal("no-reply-sender", "usage", Kind.NOTIFICATION, lambda seen: seen.sender(_NO_REPLY)),
     Signal("form-script", "PHP mail.add_x_header", Kind.NOTIFICATION, _form_script),
 )  # fmt: skip

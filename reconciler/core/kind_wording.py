@@ -1,169 +1,169 @@
-"""Knows the words automatic mails are written in, by language; what they decide stands in the table of signals."""
+"""Knows the words automatic mails are written in, by language; what they decide stands in the table of signals.
+
+The words of bounces stand in `bounce_wording`, what notices of absence say in `notice_wording`.
+Sources: what Outlook, Exchange, Gmail, Lotus Notes, Zimbra, OTRS and
+other programs write by themselves, and what people write into their vacation notices.
+"""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 
+from reconciler.core.phrases import Phrases
+from reconciler.core.quoting import without_quotes
+
 _OWN_WORDS_LIMIT = 4000
 _LINES_READ = 120
 
-_QUOTE_BEGINS = re.compile(
-    r"""-{2,}\s?(?:original message|forwarded message|urspr.ngliche nachricht|weitergeleitete nachricht
-        |message d'origine|message transféré|mensaje original|messaggio originale|oorspronkelijk bericht)
-      | (?:on|am|le|el|il|op)\s.{5,200}(?:wrote|schrieb|a\s.crit|escribi.|ha\sscritto|schreef).{0,80}:\s*$
-      | (?:from|von|de|da|van)\s?:\s
-      | _{10,}\s*$""",
-    re.VERBOSE,
-)
-
 # The prefix a person's program puts before a subject when it answers or forwards, in the languages of Outlook.
 ANSWER_PREFIX = re.compile(
-    r"(?:\[[^\]]{1,60}\]\s*)?(?:re|aw|antw|antwort|sv|vs|r|rif|res|odp|ynt|vá|fw|fwd|wg|tr|rv|i|enc|doorst|fs|vl"
-    r"|pd|továbbítás)"
-    r"(?:\[\d{1,3}\]|\(\d{1,3}\))?\s?[:：]"
+    r"(?:\[[^\]]{1,60}\]\s*)?(?:re|aw|antw|antwort|sv|vs|r|rif|res|odp|ynt|ilt|vá|fw|fwd|wg|tr|rv|i|enc|doorst|fs|vl|vb|bls|"
+    r"ref|réf|pd|továbbítás|továb|atb|σχετ|απ|πρθ|на|отв|пер|fwd|回复|答复|转发|回覆|轉寄|返信|転送|회신|전달|הועבר|תגובה|رد|svar|redir)"
+    r"(?:\[\d{1,3}\]|\(\d{1,3}\)|\d)?\s?[:：]"
 )
 
 # A subject only a program writes: "prefix: the original subject", or the prefix alone.
 AUTOMATIC_SUBJECT = re.compile(
     r"""(?:
-        auto(?=\s?:) | automatic\s(?:reply|response) | auto[\s-]?(?:reply|response|responder)
-        | automated\s(?:reply|response)
-      | out[\s-]of[\s-](?:the[\s-])?office(?:\sauto[\s-]?reply)? | out-of-office\smessage | vacation\s(?:reply
-        |message)
-      | automatische\s(?:antwort|antwortmail|rückmeldung|eingangsbestätigung) | abwesenheits(?:notiz|nachricht|meldung
-        |benachrichtigung|assistent|info) | autoantwort | auto-antwort
-      | réponse\sautomatique | absence\sdu\sbureau | message\sd['’]absence | avis\sd['’]absence
-        | notification\sd['’]absence
-      | respuesta\sautomática | fuera\sde\s(?:la\s)?oficina | mensaje\sde\sausencia
-      | risposta\sautomatica | fuori\s(?:sede|ufficio)
-      | automatisch\s(?:antwoord|bericht) | afwezigheids(?:bericht|melding|assistent) | niet\saanwezig
-      | resposta\sautomática | automatyczna\sodpowiedź | odpowiedź\sautomatyczna | autosvar | automatiskt?\ssvar
-      | automaattinen\svastaus | automatická\sodpověď | automatikus\sválasz | otomatik\syanıt | răspuns\sautomat
-      | автоматический\sответ | автоответ | 自動応答 | 自动答复
-    )\s*(?:$|[:：(\[])""",
+        auto(?=\s?:)
+        | \[?(?:automatic|automated|auto[\s-]?(?:matic)?)[\s-]?(?:reply|response|responder|answer|acknowledg\w+|e-?mail
+        |message|confirmation)\]?
+        | autoreply | autoresponse
+        | out[\s-]of[\s-](?:the[\s-])?office(?:\s(?:auto[\s-]?)?(?:reply|response|notification|message|notice))?
+        | ooo | out-of-office\smessage | vacation\s(?:reply|message|response|notice)
+        | away\s(?:from\s(?:my\s)?mail|notice|message) | absence\snotice
+        | automatische[sr]?\s(?:antwort(?:mail|nachricht)?|rückmeldung
+        |eingangsbestätigung|empfangsbestätigung|e-?mail|abwesenheits\S{1,16}|nachricht)
+        | abwesenheits(?:notiz|nachricht|meldung|benachrichtigung|assistent|info|mitteilung|mail|hinweis)
+        | autoantwort | auto-antwort | urlaubs(?:notiz|meldung
+        |benachrichtigung|abwesenheit) | abwesend(?=\s?:) | out\sof\soffice-antwort
+        | automatisch\s(?:generierte|erzeugte|erstellte)\s\S{1,30}
+        | réponse\sautomatique | réponse\sd['’]absence | absence\sdu\sbureau | message\s(?:automatique\s)?d['’]absence
+        | avis\sd['’]absence | message\sautomatique
+        | notification\sd['’]absence | absent\sdu\sbureau | accusé\sde\sréception\sautomatique
+        | respuesta\sautomática | contestación\sautomática | fuera\sde\s(?:la\s)?oficina
+        | mensaje\sde\s(?:ausencia|vacaciones) | autorrespuesta | respuesta\sde\sausencia
+      | risposta\sautomatica | fuori\s(?:sede|ufficio) | messaggio\s(?:automatico|di\sassenza) | notifica\sdi\sassenza
+        | automatisch\s(?:antwoord|bericht) | afwezigheids(?:bericht|melding|assistent) | niet\saanwezig
+        | automatische\sbeantwoording
+        | resposta\sautomática | ausência\s(?:temporária|do\sescritório) | fora\sdo\sescritório
+        | mensagem\s(?:automática|de\sausência)
+        | automatyczna\sodpowiedź | odpowiedź\sautomatyczna | autoodpowiedź
+        | nieobecność(?:\sw\s(?:biurze|pracy))?(?=\s?:) | poza\sbiurem
+        | autosvar | automatiskt?\ssvar | frånvaro(?:meddelande)? | frånvarande | automatisk\sbesvarelse
+        | ikke\stil\sstede | fraværs\w+ | ute\sav\skontoret | ikke\spå\skontoret
+      | automaattinen\s(?:poissaolo)?vastaus | poissaolo\w*(?=\s?:) | poissa\stoimistosta
+      | automatická\s(?:odpověď|odpoveď) | mimo\skancelář | nepřítomnost\w*(?:\s(?:v\s)?kanceláři)? | mimo\skancelárie
+        | automatikus\sválasz | házon\skívül | irodán\skívül | távollét\w* | otomatik\s(?:yanıt|cevap) | ofis\sdışında
+        | răspuns\sautomat | absent\s(?:din|de\sla)\sbirou
+        | автоматический\sответ | автоответ(?:чик)? | отсутствие\sна\sрабочем\sместе | нет\sна\sместе | вне\sофиса
+        | автоматична\sвідповідь | автовідповідь | поза\sофісом
+        | автоматичен\sотговор | automatski\sodgovor | samodejni\sodgovor | automatinis\satsakymas
+        | automātiska\satbilde | automaatvastus | automatsko\sodgovaranje
+      | αυτόματη\sαπάντηση | εκτός\sγραφείου | תשובה\sאוטומטית | מענה\sאוטומטי | رد\sتلقائي | الرد\sالتلقائي
+        | 自動(?:応答|返信|回覆|答覆|回答)(?:メッセージ|メール)? | 不在(?:通知|連絡|メール|のお知らせ) | 外出中
+        | 休暇(?:通知|のお知らせ)? | 自动(?:答复|回复|回覆)
+        | 外出(?:通知)? | 休假(?:通知)? | 不在办公室 | 不在辦公室 | 자동\s?(?:회신|응답|답장)
+        | 부재\s?중(?:\s?(?:자동\s?)?(?:응답|알림))?
+      | trả\slời\stự\sđộng | balasan\sotomatis | ตอบกลับอัตโนมัติ
+    )\s*(?:$|[:：(\[!.])""",
     re.VERBOSE,
 )
 
 # A subject a program may have written, and a person too.
-LOOSE_SUBJECT = re.compile(
-    r"""(?:ihre?\s.{0,30}?:\s?)?(?:
-        eingangsbestätigung | empfangsbestätigung | bestätigung\sihrer\s(?:nachricht|anfrage|e-?mail)
-      | ihre\s(?:nachricht|anfrage|e-?mail)\b.{0,40}(?:eingegangen|erhalten) | wir\shaben\sihre
-      | (?:vielen\s)?dank\sfür\sihre | abwesen(?:d|heit) | (?:bin\s)?im\surlaub | urlaub\b\s?(?:$|bis|vom)
-        | betriebs(?:ferien|urlaub)
-      | nicht\sim\s(?:büro|haus) | außer\shaus | büro\sgeschlossen
-      | thank\syou\sfor\s(?:contacting|your) | thanks\sfor\s(?:contacting|your) | we(?:['’]ve|\shave)?\sreceived\syour
-      | your\s(?:request|message|e-?mail|enquiry|inquiry)\b.{0,40}(?:received|registered)
-      | (?:confirmation|acknowledge?ment)\sof\sreceipt | request\sreceived
-      | (?:our\s)?offices?\s(?:is\s|are\s)?closed | closed\s(?:until|till|for) | (?:i\sam\s|i['’]m\s)?(?:away
-        |out\sof) | vacation
-      | (?:i\sam\s|i['’]m\s)?on\s(?:annual\s|maternity\s|parental\s)?(?:leave|holiday|vacation)
-      | accusé\sde\sréception | nous\savons\sbien\sreçu | absente?\b | absence | en\s(?:congés?|vacances)
-      | acuse\sde\srecibo | hemos\srecibido | ausente | ausencia | (?:de\s)?vacaciones
-      | conferma\sdi\s(?:ricezione|ricevimento) | abbiamo\sricevuto | assente | assenza | (?:in\s)?ferie
-      | ontvangstbevestiging | wij\shebben\suw | afwezig(?:heid)? | (?:op|met)\s(?:vakantie|verlof)
-    )""",
-    re.VERBOSE,
-)
+LOOSE_SUBJECT = Phrases(
+    {
+        "en": (
+            r"thank(?:s| you) for (?:contacting|your|reaching|getting|e-?mailing|writing|the)",
+            r"we(?:['’]ve| have)? received your",
+            r"(?:your|the) (?:request|message|e-?mail|enquiry|inquiry|ticket|query|order).{0,40}(?:received"
+            r"|registered|logged|created)", r"(?:confirmation|acknowledge?ment) (?:of receipt|of your|-)",
+            r"request received", r"(?:our )?offices? (?:is |are )?closed", r"closed (?:until|till|for|from|between)",
+            r"(?:i am |i['’]m )?(?:currently )?(?:away|out of|on) ?(?:the )?(?:office|leave|holidays?"
+            r"|vacation)?", r"vacation", r"holidays?", r"annual leave", r"(?:maternity|parental|sick) leave",
+            r"not in (?:the )?office", r"no longer (?:with|at|working)", r"left the company",
+            r"changed? (?:of )?(?:e-?mail )?address", r"receipt of your", r"message received",
+        ),
+        "de": (
+            r"(?:ihre? .{0,30}?: ?)?(?:eingangs|empfangs)bestätigung",
+            r"bestätigung ihrer (?:nachricht|anfrage|e-?mail|mail)",
+            r"ihre (?:nachricht|anfrage|e-?mail|mail).{0,60}", r"wir haben ihre",
+            r"(?:vielen |herzlichen )?dank für ihre?n?", r"abwesen(?:d|heit)",
+            r"(?:bin )?(?:im |in )?(?:urlaub|elternzeit|mutterschutz|erziehungsurlaub)",
+            r"betriebs(?:ferien|urlaub|ruhe)", r"nicht (?:im (?:büro|haus|dienst)|da|erreichbar|am platz)",
+            r"außer haus", r"büro geschlossen", r"(?:wir haben )?geschlossen",
+            r"nicht mehr (?:im unternehmen|tätig|bei)", r"neue (?:e-?mail-?)?adresse", r"eingang ihrer",
+        ),
+        "fr": (
+            r"accusé de réception", r"nous avons bien reçu", r"absente?", r"absence",
+            r"en (?:congés?|vacances|déplacement)", r"merci (?:pour|de) votre", r"congés?", r"fermeture",
+            r"votre (?:message|demande|courriel|mail).{0,40}",
+        ),
+        "es": (
+            r"acuse de recibo", r"hemos recibido", r"ausente", r"ausencia", r"(?:de )?vacaciones",
+            r"gracias por (?:su|tu|contactar|escribir)", r"fuera de", r"confirmación de recepción", r"cerrado",
+        ),
+        "it": (
+            r"conferma di (?:ricezione|ricevimento|lettura)", r"abbiamo ricevuto", r"assente", r"assenza",
+            r"(?:in )?ferie", r"grazie per", r"chiusura", r"chiuso", r"fuori",
+        ),
+        "nl": (
+            r"ontvangstbevestiging", r"(?:wij|we) hebben uw", r"afwezig(?:heid)?", r"(?:op|met) (?:vakantie|verlof)",
+            r"(?:be)?dank(?:t)? voor uw", r"gesloten", r"vakantie", r"verlof",
+        ),
+        "pt": (
+            r"confirmação de rece(?:p|b)\w+", r"recebemos", r"ausente", r"ausência", r"(?:de |em )?férias",
+            r"obrigad[oa] p(?:or|elo)", r"fora do",
+        ),
+        "pl": (
+            r"potwierdzenie (?:otrzymania|odbioru)", r"nieobecność", r"urlop", r"otrzymaliśmy", r"dziękujemy za",
+            r"jestem (?:nieobecn|na urlopie|poza)\w*",
+        ),
+        "sv": (r"semester", r"frånvar\w+", r"tack för (?:ditt|ert)", r"mottagningsbekräftelse", r"föräldraledig"),
+        "da": (r"ferie", r"fraværende", r"tak for (?:din|deres)", r"kvittering", r"barsel"),
+        "no": (r"ferie", r"fravær\w*", r"takk for (?:din|deres)", r"permisjon"),
+        "fi": (r"loma\w*", r"poissa\w*", r"kiitos (?:viestistäsi|yhteydenotosta\w*)", r"lomalla"),
+        "cs": (
+            r"dovolená", r"nepřítom\w+", r"děkujeme za", r"potvrzení (?:o )?přijetí", r"jsem (?:mimo|na dovolené)",
+        ),
+        "hu": (r"szabadság\w*", r"köszönjük", r"távol\w*"),
+        "ro": (r"concediu", r"absent\w?", r"vă mulțumim pentru"),
+        "tr": (r"izin\w*", r"tatil\w*", r"mesajınız alındı", r"teşekkür\w*"),
+        "ru": (
+            r"отпуск\w*", r"в отпуске", r"отсутств\w+", r"спасибо за (?:ваше|обращение)",
+            r"ваше (?:обращение|письмо|сообщение).{0,30}", r"командировк\w+",
+        ),
+        "uk": (r"відпустк\w+", r"у відпустці", r"дякуємо за"),
+        "el": (r"άδεια", r"σε άδεια", r"απουσ\w+", r"ευχαριστούμε"),
+        "ja": (r"お問い合わせ(?:ありがとう|を受け付け|いただき)", r"受付(?:完了|確認)", r"休業", r"不在", r"休暇"),
+        "zh": (r"感谢您的", r"感謝您的", r"已收到", r"休假", r"外出", r"不在"),
+        "ko": (r"문의(?:가|해)", r"접수", r"휴가", r"부재"),
+    },
+    at_start=True,
+)  # fmt: skip
 
-ABSENCE = re.compile(
-    r"""\b(?:bin|sind|werde|ist|bleibt|bleiben)\b.{0,90}?\b(?:nicht\sim\s(?:büro|haus|dienst)
-        |nicht\s(?:erreichbar|anwesend)
-        |abwesend|außer\shaus|im\surlaub|in\selternzeit|im\smutterschutz|geschlossen)\b | betriebsferien
-      | \b(?:am|['’]m|are|be|is)\b.{0,60}?\b(?:out\sof\s(?:the\s)?office|on\s(?:\w+\s)?(?:leave|holiday|vacation)
-        |away\b
-        |not\sin\sthe\soffice|offices?\s(?:is\s|will\sbe\s)?closed) | \blimited\saccess\sto\s(?:my\s)?e-?mails?\b
-      | \boffices?\s(?:is|are|will\sbe)\sclosed
-      | \babsente?\s(?:du|de\smon|des|jusqu)|\b(?:suis|serai)\b.{0,30}?\b(?:absente?|en\s(?:congés?|vacances
-        |déplacement))\b
-        | \bbureaux?\s(?:est|sont|sera|seront)\s(?:actuellement\s)?fermés?
-      | \bfuera\sde\s(?:la|mi)\soficina\b | \best(?:oy|aré|amos)\b.{0,30}?\b(?:ausentes?|fuera|de\svacaciones)\b
-      | \bfuori\s(?:sede|ufficio)\b | \b(?:sono|sarò|siamo)\b.{0,30}?\b(?:assent[ei]|in\sferie|chiusi)\b
-      | \bben\b.{0,50}?\b(?:afwezig|niet\s(?:aanwezig|op\skantoor)|op\svakantie|met\s(?:vakantie|verlof))\b
-      | \best(?:ou|arei)\b.{0,30}?\b(?:ausente|fora\sdo\sescritório|de\sférias)\b""",
-    re.VERBOSE,
-)
-
-MACHINE = re.compile(
-    r"""\bautomatisch\s(?:erzeugt|erstellt|generiert|versen?d|versandt) | \bautomatische[nr]?\s(?:antwort
-        |nachricht|e-?mail|eingangsb)
-      | \bantworten\ssie\s(?:bitte\s)?nicht\s(?:auf\sdiese|darauf) | \bbitte\s(?:nicht\sauf\sdiese
-        |antworten\ssie\snicht)
-      | \b(?:automated|automatic|auto-generated|autogenerated)\s(?:response|reply|message|e-?mail|acknowledge)
-        | \bautomatically\sgenerated
-      | \bdo\snot\sreply\sto\sthis | \bauto-?repl(?:y|ies)\b
-      | \b(?:message|courriel|mail|réponse)\s(?:est\s)?(?:automatique|générée?\sautomatiquement)
-        | \bne\spas\srépondre\sà
-      | \b(?:respuesta|mensaje|correo)\s(?:automátic[oa]|generado\sautomáticamente) | \bno\sresponda\sa\seste
-      | \b(?:risposta|messaggio|e-?mail)\s(?:automatic[oa]|generat[oa]\sautomaticamente) | \bnon\srispondere\sa
-      | \bautomatisch\s(?:gegenereerd|verzonden|antwoord|bericht)
-        | \bniet\s(?:op\sdit\sbericht\s)?(?:te\s)?beantwoorden""",
-    re.VERBOSE,
-)
-
-RECEIVED = re.compile(
-    r"""\b(?:haben|wurde|ist)\b.{0,60}?\b(?:erhalten|eingegangen|erfasst|aufgenommen)\b
-      | \b(?:have|has\sbeen|was)\s(?:safely\s|successfully\s)?(?:received|registered|logged)\b
-      | \bavons\sbien\sreçu\b | \bhemos\srecibido\b | \babbiamo\sricevuto\b | \bhebben\b.{0,40}?\bontvangen\b""",
-    re.VERBOSE,
-)
-
-COURTESY = re.compile(
-    r"""\bdank\sfür\sihre\s(?:nachricht|anfrage|e-?mail|mail) | \bin\sdringenden\sfällen\b
-        | \bnicht\s(?:automatisch\s)?weitergeleitet\b
-      | \bthank(?:s|\syou)\sfor\s(?:your\s(?:message|e-?mail|mail|enquiry|inquiry|request)|contacting) | \burgent\b
-      | \bmerci\s(?:pour|de)\svotre\s(?:message|mail|courriel) | \bd?['’]?urgence\b
-      | \bgracias\spor\ssu\s(?:mensaje|correo) | \burgen(?:te|cia|tes)\b
-      | \bgrazie\sper\s(?:il\ssuo|la\ssua|il\stuo) | \burgenz[ae]\b
-      | \b(?:bedankt|dank)\svoor\suw\s(?:bericht|e-?mail) | \bdringende\s(?:zaken|gevallen|vragen)\b""",
-    re.VERBOSE,
-)
-
-BOUNCE_SUBJECT = re.compile(
-    r"""undeliver(?:able|ed) | undelivered\smail\sreturned | unzustellbar | nicht\szustellbar
-        | unzustellbare\snachricht
-      | mail\sdelivery\s(?:failed|failure|system|subsystem|error) | delivery\s(?:failure|failed|error|delayed
-        |has\sfailed)
-      | delivery\sstatus\snotification | delivery\snotification | message\sdelivery\s(?:failure|delay)
-      | returned\smail | failure\snotice | failed\smail | mail\ssystem\serror | mail\sreturned | delayed\smail
-      | warning:\s(?:message\s\S{1,40}\sdelayed|could\snot\ssend) | message\s(?:delayed|undeliverable
-        |could\snot\sbe\sdelivered)
-      | benachrichtigung\szum\s(?:übermittlungs|zustell)status | fehler\sbei\sder\szustellung
-        | zustellung\s(?:fehlgeschlagen|nicht)
-      | non\sremis | échec\sde\s(?:la\s)?remise | message\snon\sdistribué | no\sse\spuede\sentregar | no\sentregado
-      | non\srecapitabile | mancato\srecapito | messaggio\snon\srecapitato | onbestelbaar | niet\sbestelbaar
-      | não\sé\spossível\sentregar | niedostarczalne | kan\sinte\slevereras | olevererbart""",
-    re.VERBOSE,
-)
-
-BOUNCE_INTRO = re.compile(
-    r"""hi\.\sthis\sis\sthe\s(?:qmail-send\sprogram|deliver\sprogram|mail)
-        | created\sautomatically\sby\smail\sdelivery\ssoftware
-      | this\sis\sthe\s(?:mail\ssystem|postfix\sprogram|mail\sdelivery)\b.{0,20}(?:at\shost|agent)
-        | sorry\sto\shave\sto\sinform\syou\sthat
-      | the\soriginal\smessage\swas\sreceived\sat | had\spermanent\sfatal\serrors | delivery\shas\sfailed\sto\sthese
-      | your\smessage\sdid\snot\sreach\ssome\sor\sall | (?:could\snot|couldn['’]t|wasn['’]t
-        |was\snot)\s(?:be\s)?(?:\w+\s)?delivered\b
-      | delivery\sto\sthe\sfollowing\srecipients?\b.{0,30}(?:failed|delayed) | failed\sto\sdeliver\sto
-        | address\snot\sfound
-      | unable\sto\sdeliver\s(?:your|the|this)\smessage | message\sthat\syou\ssent\b.{0,60}not\sbe\sdelivered
-      | hat\seinige\soder\salle\sempfänger\snicht\serreicht | fehler\sbei\sder\s(?:nachrichten)?zustellung
-      | konnten?\s.{0,60}?nicht\s(?:zugestellt|übermittelt|ausgeliefert)\swerden
-      | n['’]a\spas\spu\sêtre\s(?:remis|délivré|distribué) | échec\sde\sla\sremise | no\sse\s(?:pudo
-        |ha\spodido)\sentregar
-      | (?:impossibile|non\s(?:è\sstato|è)\spossibile)\s(?:recapitare|consegnare)
-        | kon(?:den)?\sniet\sworden\s(?:bezorgd|afgeleverd)""",
-    re.VERBOSE,
-)
-
-DELAY = re.compile(
-    r"""delayed | still\sbeing\sretried | could\snot\ssend\smessage\sfor\spast | delivery\s(?:is\s)?delay
-        | (?:nachricht|zustellung)
-        \s(?:wurde\s)?verzögert | will\s(?:be\sretried|keep\strying|continue\sto\stry)
-        | do\snot\sneed\sto\sresend | status_delayed""",
-    re.VERBOSE,
-)
+GREETING = Phrases(
+    {
+        "en": (r"hi,? \w+", r"hello", r"dear", r"good (?:morning|afternoon|evening)"),
+        "de": (
+            r"hallo", r"guten (?:tag|morgen|abend)", r"sehr geehrte?r?", r"lieber?", r"moin", r"servus",
+            r"grüß gott",
+        ),
+        "fr": (r"bonjour", r"chère?s?", r"madame", r"monsieur", r"salut"),
+        "es": (r"hola", r"estimad[oa]s?", r"buen[oa]s (?:días|tardes)"),
+        "it": (r"buongiorno", r"gentile", r"salve", r"ciao", r"egregio"),
+        "nl": (r"beste", r"geachte", r"goede(?:morgen|middag|ndag)", r"hoi"),
+        "pt": (r"olá", r"bom dia", r"boa tarde", r"prezad[oa]s?", r"car[oa]s?"),
+        "pl": (r"dzień dobry", r"szanown\w+", r"witam", r"cześć"),
+        "sv": (r"hej",),
+        "cs": (r"dobrý den", r"vážen\w+"),
+        "hu": (r"tisztelt", r"kedves"),
+        "ru": (r"здравствуйте", r"добрый (?:день|вечер)", r"уважаем\w+"),
+        "tr": (r"merhaba", r"sayın"),
+    },
+)  # fmt: skip
+"""A person speaks to a person."""
 
 RECEIPT_SUBJECT = re.compile(
     r"(?:gelesen|read|lu|leído|letto|gelezen|lida|not read|nicht gelesen|ungelesen gelöscht|non lu|return receipt"
@@ -197,12 +197,5 @@ def fold(text: str) -> str:
 
 def own_words(text: str) -> str:
     """What the writer of `text` says himself, folded: without quoted lines and what follows a quotation's head line."""
-    kept: list[str] = []
-    for line in text[: 2 * _OWN_WORDS_LIMIT].split("\n")[:_LINES_READ]:
-        words = fold(line)
-        if words.startswith(">"):
-            continue
-        if _QUOTE_BEGINS.match(words):
-            break
-        kept.append(words)
-    return " ".join(" ".join(kept).split())[:_OWN_WORDS_LIMIT]
+    lines = text[: 2 * _OWN_WORDS_LIMIT].split("\n", _LINES_READ)[:_LINES_READ]
+    return fold(without_quotes("\n".join(lines)))[:_OWN_WORDS_LIMIT]

@@ -30,6 +30,7 @@ _FORWARD_START = re.compile(
     re.IGNORECASE,
 )
 _OPENER = re.compile(r"(?:on|am|le|el|il|op|den|em|w dniu|dne|på)\s", re.IGNORECASE)
+_TELLING_STARTS = ("", ">", "-", "_", "*")
 _VERB = re.compile(
     r"(?:\b(?:wrote|writes|a écrit|a ecrit|escribió|escribio|ha scritto|schreef|skrev|escreveu|kirjoitti|írta)\s?:$"
     r"|\bnapisał\(?a?\)?\s?:$|\b(?:schrieb|schreef|skrev|napsal\(?a?\)?)\b.{0,200}:$)",
@@ -63,6 +64,10 @@ def without_quotes(text: str) -> str:
     kept: list[str] = []
     position = 0
     while position < len(lines):
+        if _is_plain(lines[position]):
+            kept.append(lines[position])
+            position += 1
+            continue
         if _copied_mail_starts(lines, position):
             break
         if _is_quoted(lines, position):
@@ -84,6 +89,12 @@ def text_lines(text: str) -> list[str]:
     return text.replace("\r\n", "\n").replace("\r", "\n").replace("\xa0", " ").split("\n")
 
 
+def _is_plain(line: str) -> bool:
+    """Whether a line can neither be quoted nor introduce a quote: most lines, told by their looks."""
+    stripped = line.lstrip()
+    return ":" not in line and stripped[:1] not in _TELLING_STARTS and _OPENER.match(stripped) is None
+
+
 def _is_quoted(lines: list[str], position: int) -> bool:
     if not _QUOTED.match(lines[position]):
         return False
@@ -94,7 +105,7 @@ def _is_quoted(lines: list[str], position: int) -> bool:
 
 def _copied_mail_starts(lines: list[str], position: int) -> bool:
     line = lines[position].strip()
-    if not line or len(line) > _LONGEST_LINE:
+    if not line or len(line) > _LONGEST_LINE or (line[0] not in "-_*" and ":" not in line):
         return False
     if _SEPARATOR.fullmatch(line) or _FORWARD_START.fullmatch(line):
         return True
@@ -112,7 +123,10 @@ def _label(line: str) -> str:
 def _attribution(lines: list[str], position: int) -> tuple[int, bool]:
     """How many lines from here introduce a quote (0: none), and whether all that follows is the quote."""
     joined = ""
-    several = _OPENER.match(lines[position].lstrip()) is not None
+    first = lines[position].strip()
+    several = _OPENER.match(first) is not None
+    if not several and not first.endswith(":"):
+        return 0, False
     for length in range(1, _ATTRIBUTION_LINES + 1 if several else 2):
         line = lines[position + length - 1].strip() if position + length <= len(lines) else ""
         if not line or len(line) > _LONGEST_LINE or line.startswith(">"):
