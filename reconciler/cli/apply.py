@@ -14,6 +14,7 @@ from reconciler.cli.options import (
     Accounts,
     Directory,
     Format,
+    PolicyFile,
     Secrets,
     State,
     TextOrJson,
@@ -27,6 +28,7 @@ def apply(
     accounts: Accounts = DEFAULT_ACCOUNTS,
     state: State = DEFAULT_STATE,
     secrets: Secrets = DEFAULT_SECRETS,
+    policy: PolicyFile = None,
     output: Format = TextOrJson.TEXT,
 ) -> None:
     """Apply the accounts folder, tenant by tenant.
@@ -43,18 +45,19 @@ def apply(
     from reconciler.report.apply import apply_json, apply_text
     from reconciler.runtime.apply import reconcile_once
     from reconciler.runtime.desired import read_desired
+    from reconciler.source.policy import read_policy
     from reconciler.store.applied import read_applied
     from reconciler.store.database import open_store
     from reconciler.store.lease import Right, take
 
-    models, now = registry(), datetime.now(UTC)
+    models, now, rules = registry(), datetime.now(UTC), read_policy(policy)
     store = open_store(state, create=True)
     try:
         # Nothing renews the lease meanwhile, and thousands of tenants take longer than one is usually good for.
         with take(store, Right.APPLY, "apply", now, lasting=timedelta(minutes=10)) as lease:
             with store.read() as connection:
                 applied = read_applied(connection, models)
-            reading = read_desired(Path(directory or accounts), models, applied)
+            reading = read_desired(Path(directory or accounts), models, applied, rules)
             show_findings(reading)
             result = reconcile_once(
                 store,
@@ -65,6 +68,7 @@ def apply(
                 has_secret=secret_check(secrets),
                 lease=lease,
                 author=acting_user(),
+                policy=rules,
             )
     finally:
         store.close()

@@ -99,7 +99,9 @@ def store(state: str, *, create: bool = False) -> Store:
     return opened
 
 
-def house(state: str, secrets: Path, *, create: bool = False, restored: bool = False) -> House:
+def house(
+    state: str, secrets: Path, *, create: bool = False, restored: bool = False, policy: Path | None = None
+) -> House:
     """Everything a loop needs: store, plug-ins, secrets and the operators' settings.
 
     Raises NotSetUp for a store that is a backup put in place, unless `restored` says that this is known.
@@ -124,4 +126,5 @@ def house(state: str, secrets: Path, *, create: bool = False, restored: bool = F
         secrets=SecretStore(secrets, os.environ),
         secrets_folder=secrets,
         settings=RunSettings(),
+        policy_file=policy,
     )

@@ -20,7 +20,8 @@ def new(secrets: Secrets = DEFAULT_SECRETS) -> None:
     from pathlib import Path
 
     from reconciler.core.errors import Invalid, Unavailable
-    from reconciler.runtime.tokens import NAME, add_key, read_keys
+    from reconciler.core.secret import TOKEN_KEYS
+    from reconciler.runtime.tokens import add_key, read_keys
     from reconciler.source.secret import SecretStore
 
     # Only the file counts here: a key from the environment could not be written back.
@@ -29,4 +30,4 @@ def new(secrets: Secrets = DEFAULT_SECRETS) -> None:
     except Unavailable as error:
         raise Invalid(f"no key was made, for answers may need the older ones: {error}") from error
     made = add_key(Path(secrets), existing)
-    typer.echo(f"key {made.kid} signs from now on ({Path(secrets) / 'main' / NAME}, {len(existing)} older)")
+    typer.echo(f"key {made.kid} signs from now on ({Path(secrets) / 'main' / TOKEN_KEYS}, {len(existing)} older)")

@@ -30,6 +30,18 @@ Secrets = Annotated[
 ]
 
 
+PolicyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--policy",
+        metavar="FILE",
+        envvar="RECONCILER_POLICY",
+        help="The operators' policy; without it the built-in one holds.",
+        show_default=False,
+    ),
+]
+
+
 class TextOrJson(StrEnum):
     """The formats of a command that answers with one object."""
 

@@ -14,6 +14,7 @@ from reconciler.cli.options import (
     Accounts,
     Directory,
     Format,
+    PolicyFile,
     Secrets,
     State,
     TextOrJson,
@@ -28,26 +29,32 @@ def plan(
     accounts: Accounts = DEFAULT_ACCOUNTS,
     state: State = DEFAULT_STATE,
     secrets: Secrets = DEFAULT_SECRETS,
+    policy: PolicyFile = None,
     output: Format = TextOrJson.TEXT,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 2 if anything would change.")] = False,
 ) -> None:
     """Show what apply would change, compared with what runs.
 
     Changes nothing. Exits 1 if files have errors (the other tenants are planned), 3 if a guard blocks a change, 75 if
-    the folder cannot be listed or has no main.yaml.
+    the folder cannot be listed or has no main.yaml. A policy that cannot be used is an error: nothing is planned.
     """
     from reconciler.cli.compose import registry
     from reconciler.cli.secrets import secret_check
     from reconciler.report.plan import plan_json, plan_text
     from reconciler.runtime.planning import plan_once
+    from reconciler.source.policy import read_policy
 
-    planned = plan_once(Path(directory or accounts), state, registry(), secret_check(secrets))
+    planned = plan_once(Path(directory or accounts), state, registry(), secret_check(secrets), read_policy(policy))
     show_findings(planned.reading)
     if planned.reading.main_missing:
         from reconciler.core.errors import Unavailable
 
         raise Unavailable(f"{planned.plan.source}: main.yaml is missing, so nothing would be applied")
-    text = plan_json(planned.plan) if output is TextOrJson.JSON else plan_text(planned.plan, planned.acknowledged)
+    text = (
+        plan_json(planned.plan, planned.acknowledged)
+        if output is TextOrJson.JSON
+        else plan_text(planned.plan, planned.acknowledged)
+    )
     typer.echo(text, nl=False)
     raise typer.Exit(planned.exit_code(changes_count=exit_code).value)
 

@@ -13,6 +13,7 @@ from reconciler.cli.options import (
     DEFAULT_STATE,
     Accounts,
     Directory,
+    PolicyFile,
     Secrets,
     State,
 )
@@ -31,6 +32,7 @@ def run(
     accounts: Accounts = DEFAULT_ACCOUNTS,
     state: State = DEFAULT_STATE,
     secrets: Secrets = DEFAULT_SECRETS,
+    policy: PolicyFile = None,
     no_apply: Annotated[bool, typer.Option("--no-apply", help="Only follow what `apply` applies.")] = False,
     metrics: Annotated[
         str | None,
@@ -66,7 +68,7 @@ def run(
     from reconciler.store.lease import Right
 
     configure_logs("debug" if debug else "info")
-    wired = house(state, secrets, create=not no_apply, restored=after_restore)
+    wired = house(state, secrets, create=not no_apply, restored=after_restore, policy=policy)
     beats = Heartbeats(limits_of(wired.settings))
     with ExitStack() as held:
         supervisor: list[Supervisor] = []

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reconciler.cli.options import DEFAULT_ACCOUNTS, Accounts, Directory, colour_wanted
+from reconciler.cli.options import DEFAULT_ACCOUNTS, Accounts, Directory, PolicyFile, colour_wanted
 
 if TYPE_CHECKING:
+    from reconciler.core.finding import Finding
     from reconciler.report.findings import Checked
 
 
@@ -27,26 +28,39 @@ class FindingsFormat(StrEnum):
 def validate(
     directory: Directory = None,
     accounts: Accounts = DEFAULT_ACCOUNTS,
+    policy: PolicyFile = None,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
     output: Annotated[
         FindingsFormat,
         typer.Option("--format", help="For people, for programs, or as the checks of a repository show it."),
     ] = FindingsFormat.TEXT,
 ) -> None:
-    """Check the account files.
+    """Check the account files, and the policy file if one is given.
 
     Names every error of every file, with its line, in one run. Exits 0 if all is well, 1 with errors (with --strict:
     or warnings), 75 if the folder cannot be listed.
     """
     from reconciler.cli.compose import registry
+    from reconciler.core.policy import BUILT_IN
     from reconciler.report.findings import Checked
     from reconciler.runtime.desired import read_desired
+    from reconciler.source.policy import load_policy
 
     folder = Path(directory or accounts)
-    reading = read_desired(folder, registry())
-    checked = Checked(reading.files, reading.tenants, reading.accounts, reading.findings, _from_here(folder))
+    loaded = load_policy(policy)
+    reading = read_desired(folder, registry(), policy=loaded.policy or BUILT_IN)
+    findings = (*_seen_from(folder, loaded.findings), *reading.findings)
+    checked = Checked(reading.files, reading.tenants, reading.accounts, findings, _from_here(folder))
     typer.echo(_rendered(checked, output), nl=False)
     raise typer.Exit(_exit_code(checked, strict=strict))
+
+
+def _seen_from(folder: Path, findings: tuple[Finding, ...]) -> list[Finding]:
+    """Findings about the policy, named like all others: relative to the accounts folder."""
+    import os
+    from dataclasses import replace
+
+    return [replace(found, file=Path(os.path.relpath(found.file, folder)).as_posix()) for found in findings]
 
 
 def _from_here(folder: Path) -> str:

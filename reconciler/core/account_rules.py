@@ -7,12 +7,15 @@ from difflib import get_close_matches
 
 from pydantic import BaseModel, ValidationError
 
-from reconciler.core.account import Account, AccountType, Subaddressing
+from reconciler.core.account import MAIN, Account, AccountType, Subaddressing
+from reconciler.core.binding import uses
 from reconciler.core.draft import Draft
 from reconciler.core.finding import Finding
 from reconciler.core.place import PlacedAccount
+from reconciler.core.policy import BUILT_IN, Policy
+from reconciler.core.policy_rules import policy_findings
 from reconciler.core.registry import Registry
-from reconciler.core.settings import Security, is_loopback
+from reconciler.core.secret import TOKEN_KEYS
 from reconciler.core.shape import complaint
 
 LONGEST_LOCAL_PART = 29
@@ -23,11 +26,14 @@ SYSTEM_ONLY = ("default", "retire_after")
 """Keys that mean something for accounts of one kind only."""
 
 
-def account_findings(placed: PlacedAccount, draft: Draft, registry: Registry) -> Iterator[Finding]:
+def account_findings(
+    placed: PlacedAccount, draft: Draft, registry: Registry, policy: Policy = BUILT_IN
+) -> Iterator[Finding]:
     """Everything wrong with one account; what names other accounts is judged only if the whole unit was read."""
     yield from _protocol(placed, registry)
     yield from _channel(placed, registry)
-    yield from _security(placed)
+    yield from _logins(placed)
+    yield from policy_findings(placed, policy)
     yield from _sending(placed)
     yield from _type_keys(placed)
     yield from _plugin_settings(placed, registry)
@@ -58,13 +64,12 @@ def _channel(placed: PlacedAccount, registry: Registry) -> Iterator[Finding]:
         yield placed.finding("E211", f"no such channel; there are {', '.join(sorted(registry.channels))}", "channel")
 
 
-def _security(placed: PlacedAccount) -> Iterator[Finding]:
+def _logins(placed: PlacedAccount) -> Iterator[Finding]:
     account = placed.account
-    for name, block in ((account.protocol, account.block), ("smtp", account.smtp)):
-        host = getattr(block, "host", "localhost")
-        if getattr(block, "security", None) is Security.NONE and not is_loopback(host):
-            message = "without TLS the password and all mail are readable on the way; write tls or starttls"
-            yield placed.finding("E309", message, name, "security")
+    for use in uses(account):
+        if placed.unit == MAIN and use.secret == TOKEN_KEYS:
+            message = f"`{TOKEN_KEYS}` signs the tokens in our mails and is no password; name another secret"
+            yield placed.finding("E319", message, *use.path.split("."))
     if account.smtp is not None and (account.smtp.username is None) != (account.smtp.password is None):
         message = "username and password go together; give both or neither"
         yield placed.finding("E310", message, "smtp")

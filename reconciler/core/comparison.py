@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from reconciler.core.account import MAIN, Account, Document, TenantDocument
-from reconciler.core.difference import FieldChange, differences, dump, secret_names
+from reconciler.core.binding import Destination, Redirect, goes_elsewhere, uses
+from reconciler.core.difference import FieldChange, differences, dump
 from reconciler.core.plan import Change, Impact, Op
+from reconciler.core.policy import Policy
 from reconciler.core.renaming import former_ids
 from reconciler.core.revision import AccountStatus, AppliedAccount, AppliedUnit, Origin, Slice
 from reconciler.core.settings import Consequence
 
 _TAKES_MAILS_AWAY = ("delete", "move")
+_WHERE_SECRETS_GO = (".host", ".port", ".security", ".username", ".secret")
 _BESIDE_ACCOUNTS = ("version", "tenant", "accounts", "routing", "tests")
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What runs of one unit. `unit` None: it never ran. `accounts` holds the serving and draining ones by id."""
+    """What runs of one unit. `unit` None: it never ran. `accounts` holds the serving and draining ones by id.
+
+    `bound`: secret → where it may be sent without being redirected.
+    """
 
     unit: AppliedUnit | None
     accounts: Mapping[str, AppliedAccount]
     retired: frozenset[str]
     impacts: Mapping[str, Impact]
+    bound: Mapping[str, frozenset[Destination]]
 
     @property
     def serving(self) -> dict[str, AppliedAccount]:
@@ -39,13 +46,12 @@ def removal_of(running: Running) -> Iterator[Change]:
         yield _retire(account, running)
 
 
-def changes_to(wanted: Slice, running: Running) -> Iterator[Change]:
+def changes_to(wanted: Slice, running: Running, policy: Policy) -> Iterator[Change]:
     """The changes that lead from what runs to what is wanted, tenant's keys first, retirements last."""
     former = former_ids(wanted.document.accounts, running.accounts, running.retired)
     yield from _tenant_change(wanted, running)
-    bound = {name for runs in running.accounts.values() for name in secret_names(runs.account)}
     for account in wanted.document.accounts:
-        change = _account_change(account, former.get(account.id, account.id), wanted, running, bound)
+        change = _account_change(account, former.get(account.id, account.id), wanted, running, policy)
         if change is not None:
             yield change
     kept = {former.get(account.id, account.id) for account in wanted.document.accounts}
@@ -101,23 +107,25 @@ def _orders(old: Document, wanted: Slice) -> Iterator[FieldChange]:
             yield FieldChange(path, before, after, consequence, wanted.locate(path))
 
 
-def _account_change(account: Account, former: str, wanted: Slice, running: Running, bound: set[str]) -> Change | None:
+def _account_change(account: Account, former: str, wanted: Slice, running: Running, policy: Policy) -> Change | None:
     runs = running.accounts.get(former)
-    fields = _written(account, wanted) if runs is None else _differing(account, runs.account, wanted, bound)
-    least = Consequence.COSMETIC
+    redirects = tuple(_redirects(account, wanted.unit, running, policy))
+    blocks = {redirect.block for redirect in redirects}
+    fields = _written(account, wanted, blocks) if runs is None else _differing(account, runs.account, wanted, blocks)
+    least = Consequence.REDIRECT if redirects else Consequence.COSMETIC
     if former != account.id:
         op = Op.RENAME
     elif runs is None:
         op = Op.RESTORE if former in running.retired else Op.CREATE
     elif runs.status is AccountStatus.DRAINING:
         op = Op.RESTORE
-    elif fields:
+    elif fields or redirects:
         op = Op.UPDATE
     else:
         return None
     if runs is None or runs.status is AccountStatus.DRAINING:
         serves = account.type.is_system and account.enabled
-        least = Consequence.REROUTE if serves else Consequence.RESCHEDULE
+        least = max(least, Consequence.REROUTE if serves else Consequence.RESCHEDULE, key=lambda c: c.severity)
     return Change(
         op,
         account.id,
@@ -125,34 +133,50 @@ def _account_change(account: Account, former: str, wanted: Slice, running: Runni
         tuple(fields),
         running.impacts.get(former),
         former if op is Op.RENAME else None,
+        redirects,
     )
 
 
-def _written(account: Account, wanted: Slice) -> list[FieldChange]:
-    """The keys of an account that did not run. None of them changes anything running; only its mails are at stake."""
+def _redirects(account: Account, unit: str, running: Running, policy: Policy) -> Iterator[Redirect]:
+    for use in uses(account):
+        bound = running.bound.get(use.secret, frozenset())
+        if goes_elsewhere(use.to, bound):
+            unlocked = policy.unlocks(f"{unit}/{account.id}", bound, use.to)
+            yield Redirect(use.secret, use.block, tuple(sorted(bound)), use.to, unlocked)
+
+
+def _written(account: Account, wanted: Slice, redirected: Collection[str]) -> list[FieldChange]:
+    """The keys of an account that did not run. None of them changes anything running; only its mails and secrets
+    are at stake."""
     return [
-        FieldChange(path, None, value, _consequence(path, value, Consequence.COSMETIC), _origin(account, path, wanted))
+        FieldChange(
+            path,
+            None,
+            value,
+            _consequence(path, value, Consequence.COSMETIC, redirected),
+            _origin(account, path, wanted),
+        )
         for path, value in dump(account, written=True).items()
     ]
 
 
-def _differing(account: Account, runs: Account, wanted: Slice, bound: set[str]) -> list[FieldChange]:
-    old, new = dump(runs), dump(account)
-    found = []
-    for path, before, after, declared in differences(type(account), old, new):
-        consequence = _consequence(path, after, declared)
-        sends = new.get(f"{path.partition('.')[0]}.password.secret")
-        if consequence is Consequence.REDIRECT and sends not in bound:
-            consequence = Consequence.RECONNECT  # a secret that is used for the first time has nowhere to be sent from
-        found.append(FieldChange(path, before, after, consequence, _origin(account, path, wanted)))
-    return found
+def _differing(account: Account, runs: Account, wanted: Slice, redirected: Collection[str]) -> list[FieldChange]:
+    return [
+        FieldChange(
+            path, before, after, _consequence(path, after, declared, redirected), _origin(account, path, wanted)
+        )
+        for path, before, after, declared in differences(type(account), dump(runs), dump(account))
+    ]
 
 
-def _consequence(path: str, value: object, declared: Consequence) -> Consequence:
-    """Of `after_fetch` only the values that take mails off their folder destroy anything."""
-    if path.rpartition(".")[2] != "after_fetch":
-        return declared
-    return Consequence.DESTRUCTIVE if value in _TAKES_MAILS_AWAY else Consequence.RESCHEDULE
+def _consequence(path: str, value: object, declared: Consequence, redirected: Collection[str]) -> Consequence:
+    """Of `after_fetch` only the values that take mails off their folder destroy anything; a server's keys redirect
+    only if a secret goes along to where it is not sent yet."""
+    if path.rpartition(".")[2] == "after_fetch":
+        return Consequence.DESTRUCTIVE if value in _TAKES_MAILS_AWAY else Consequence.RESCHEDULE
+    if path.partition(".")[0] in redirected and path.endswith(_WHERE_SECRETS_GO):
+        return Consequence.REDIRECT
+    return Consequence.RECONNECT if declared is Consequence.REDIRECT else declared
 
 
 def _origin(account: Account, path: str, wanted: Slice) -> Origin:

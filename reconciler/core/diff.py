@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from reconciler.core.account import MAIN
+from reconciler.core.binding import Destination, uses
 from reconciler.core.comparison import Running, changes_to, removal_of
 from reconciler.core.difference import secret_names
 from reconciler.core.guard import Removal, tripped
 from reconciler.core.plan import BaseKind, Change, HasSecret, Impact, Impacts, Op, Plan, TenantPlan, unit_order
+from reconciler.core.policy import BUILT_IN, Policy
 from reconciler.core.revision import AccountStatus, AppliedAccount, AppliedState, DesiredState, Slice
 
 
@@ -29,7 +31,13 @@ def touched(desired: DesiredState, applied: AppliedState) -> frozenset[str]:
 
 
 def diff(
-    desired: DesiredState, applied: AppliedState, impacts: Impacts, *, has_secret: HasSecret, state: str = ""
+    desired: DesiredState,
+    applied: AppliedState,
+    impacts: Impacts,
+    *,
+    has_secret: HasSecret,
+    state: str = "",
+    policy: Policy = BUILT_IN,
 ) -> Plan:
     """The plan that leads from `applied` to `desired`. `state` is the store's URL, shown as what was compared with."""
     concerned = touched(desired, applied)
@@ -39,12 +47,12 @@ def diff(
     for unit in sorted(concerned, key=unit_order):
         wanted = desired.units.get(unit)
         runs = running[unit]
-        changes = tuple(removal_of(runs) if wanted is None else changes_to(wanted, runs))
+        changes = tuple(removal_of(runs) if wanted is None else changes_to(wanted, runs, policy))
         base = runs.unit.digest if runs.unit is not None else None
         plans.append(TenantPlan(unit, base, wanted.digest if wanted else None, changes))
         removals[unit] = _removal(wanted, runs, changes)
     serving = sum(a.status is AccountStatus.SERVING for a in applied.accounts.values())
-    guards = tripped(removals, serving)
+    guards = tripped(removals, serving, policy.guards)
     return Plan(
         base=BaseKind.APPLIED if applied.units else BaseKind.NOTHING,
         state=state,
@@ -53,6 +61,7 @@ def diff(
         tenants=tuple(replace(plan, guards=guards[plan.tenant]) for plan in plans),
         held=tuple(sorted(desired.held, key=unit_order)),
         secrets_to_provide=_secrets_to_provide(desired, has_secret),
+        limits=policy.guards,
     )
 
 
@@ -66,7 +75,24 @@ def _running(units: frozenset[str], applied: AppliedState, impacts: Impacts) -> 
         retired[unit].add(id_)
     for (unit, id_), impact in impacts.items():
         concerning[unit][id_] = impact
-    return {u: Running(applied.units.get(u), accounts[u], frozenset(retired[u]), concerning[u]) for u in units}
+    bound = bindings(applied, units)
+    return {
+        u: Running(applied.units.get(u), accounts[u], frozenset(retired[u]), concerning[u], bound[u]) for u in units
+    }
+
+
+def bindings(applied: AppliedState, units: Collection[str]) -> Mapping[str, Mapping[str, frozenset[Destination]]]:
+    """By unit and secret, where it is bound to: as remembered, else where running accounts send it."""
+    remembered: dict[str, dict[str, frozenset[Destination]]] = {unit: {} for unit in units}
+    for (unit, secret), bound in applied.bindings.items():
+        if unit in remembered:
+            remembered[unit][secret] = bound
+    seen: dict[str, dict[str, set[Destination]]] = {unit: defaultdict(set) for unit in units}
+    for account in applied.accounts.values():
+        if account.unit in seen:
+            for use in uses(account.account):
+                seen[account.unit][use.secret].add(use.to)
+    return {u: {s: frozenset(to) for s, to in seen[u].items()} | remembered[u] for u in units}
 
 
 def _removal(wanted: Slice | None, running: Running, changes: tuple[Change, ...]) -> Removal:

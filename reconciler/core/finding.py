@@ -149,6 +149,17 @@ CATALOGUE: dict[str, CodeEntry] = {
     "E318": CodeEntry(
         "too many rule tests", "All tests together may compare 2,000,000 times; remove tests, rules or conditions."
     ),
+    "E319": CodeEntry(
+        "reserved secret", "main/token-keys signs the tokens in outgoing mail; an account needs a secret of its own."
+    ),
+    "E401": CodeEntry("host not allowed", "The operators' policy lists the hosts that accounts may connect to."),
+    "E402": CodeEntry("TLS below the policy's floor", "The operators' policy wants more TLS than this connection has."),
+    "E403": CodeEntry("beyond the policy's limits", "The operators' policy limits accounts, weights and polling."),
+    "E411": CodeEntry(
+        "policy unreadable", "The policy file is missing or is no YAML; nothing is planned or applied without it."
+    ),
+    "E412": CodeEntry("unknown key in the policy", "No such key exists in a policy file."),
+    "E413": CodeEntry("wrong value in the policy", "The key is missing or its value is not allowed."),
     "W101": CodeEntry("ignored file", "Only .yaml files are read; move other files out of the accounts folder."),
     "W201": CodeEntry("no account", "The tenant has no account of its own; only the main accounts serve it."),
     "W202": CodeEntry(

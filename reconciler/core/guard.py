@@ -6,15 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-TENANT_COUNT = 5
-TENANT_SHARE = 0.25
-TENANT_SHARE_FROM = 4
-"""Accounts a tenant must have for the share to count: of three accounts a single one is already a third."""
+from reconciler.core.policy import GuardPolicy
 
-OVERALL_COUNT = 20
-OVERALL_SHARE = 0.10
-OVERALL_SHARE_FROM = 10
-"""Accounts there must be for the share to count: of nine accounts a single one is already more than a tenth."""
+_SHARE_FROM = 2
+"""Accounts that must retire for a share to count: of three accounts a single one is already a third."""
 
 
 class Guard(StrEnum):
@@ -26,15 +21,16 @@ class Guard(StrEnum):
     OPEN_REFERRALS = "open-referrals"
     PROTECTED = "protected"
 
-    @property
-    def sentence(self) -> str:
+    def sentence(self, limits: GuardPolicy) -> str:
         """Why the plan is stopped, in words."""
-        return _SENTENCES[self]
+        return _SENTENCES[self].format(limits=limits)
 
 
 _SENTENCES = {
-    Guard.MANY_OF_TENANT: f"more than {TENANT_COUNT} accounts or {TENANT_SHARE:.0%} of the tenant's would retire",
-    Guard.MANY_OVERALL: f"more than {OVERALL_COUNT} accounts or {OVERALL_SHARE:.0%} of all would retire",
+    Guard.MANY_OF_TENANT: "more than {limits.tenant_accounts} accounts or {limits.tenant_percent} % of the tenant's "
+    "would retire",
+    Guard.MANY_OVERALL: "more than {limits.overall_accounts} accounts or {limits.overall_percent} % of all "
+    "would retire",
     Guard.LAST_ACCOUNT: "the tenant's last account would retire",
     Guard.OPEN_REFERRALS: "an account that externals still have to answer to would retire, be disabled or move",
     Guard.PROTECTED: "an account that runs with protect: true would retire",
@@ -52,20 +48,17 @@ class Removal:
     open_referrals: bool
 
 
-def tripped(removals: Mapping[str, Removal], serving_overall: int) -> dict[str, tuple[Guard, ...]]:
+def tripped(removals: Mapping[str, Removal], serving_overall: int, limits: GuardPolicy) -> dict[str, tuple[Guard, ...]]:
     """The guards each unit trips. `removals` are those of the whole plan, since some guards count over all units."""
     retired = sum(r.retired for r in removals.values())
-    overall = retired > OVERALL_COUNT or (
-        serving_overall >= OVERALL_SHARE_FROM and retired > OVERALL_SHARE * serving_overall
-    )
-    return {unit: tuple(g for g in Guard if _trips(g, removal, overall)) for unit, removal in removals.items()}
+    overall = _many(retired, serving_overall, limits.overall_accounts, limits.overall_percent)
+    return {unit: tuple(g for g in Guard if _trips(g, removal, overall, limits)) for unit, removal in removals.items()}
 
 
-def _trips(guard: Guard, removal: Removal, many_overall: bool) -> bool:
+def _trips(guard: Guard, removal: Removal, many_overall: bool, limits: GuardPolicy) -> bool:
     match guard:
         case Guard.MANY_OF_TENANT:
-            large = removal.before >= TENANT_SHARE_FROM
-            return removal.retired > TENANT_COUNT or (large and removal.retired > TENANT_SHARE * removal.before)
+            return _many(removal.retired, removal.before, limits.tenant_accounts, limits.tenant_percent)
         case Guard.MANY_OVERALL:
             return many_overall and removal.retired > 0
         case Guard.LAST_ACCOUNT:
@@ -74,3 +67,7 @@ def _trips(guard: Guard, removal: Removal, many_overall: bool) -> bool:
             return removal.open_referrals
         case Guard.PROTECTED:
             return removal.protected
+
+
+def _many(retired: int, of: int, most: int, percent: int) -> bool:
+    return retired > most or (retired >= _SHARE_FROM and retired * 100 > percent * of)

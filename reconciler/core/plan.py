@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from reconciler.core.account import MAIN
+from reconciler.core.binding import Redirect
 from reconciler.core.difference import FieldChange
 from reconciler.core.guard import Guard
+from reconciler.core.policy import BUILT_IN, GuardPolicy
 from reconciler.core.settings import Consequence
 
 
@@ -38,7 +40,10 @@ class Impact:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One operation. `former` is a renamed account's old id; `impact` None: nothing runs yet, or unknown."""
+    """One operation. `former` is a renamed account's old id; `impact` None: nothing runs yet, or unknown.
+
+    `redirects`: the secrets it would send to another place than before.
+    """
 
     op: Op
     account: str | None
@@ -46,6 +51,7 @@ class Change:
     fields: tuple[FieldChange, ...] = ()
     impact: Impact | None = None
     former: str | None = None
+    redirects: tuple[Redirect, ...] = ()
 
     @property
     def removes(self) -> bool:
@@ -66,9 +72,35 @@ class TenantPlan:
     @property
     def digest(self) -> str:
         """SHA-256 (hex) of the slices compared, the changes and the guards' names; no counts, times or positions."""
-        changes = [(c.op, c.account, c.former, [(f.path, f.old, f.new) for f in c.fields]) for c in self.changes]
+        changes = [
+            (
+                c.op,
+                c.account,
+                c.former,
+                [(f.path, f.old, f.new) for f in c.fields],
+                [(r.secret, r.block, list(map(str, r.bound)), str(r.to)) for r in c.redirects],
+            )
+            for c in self.changes
+        ]
         content = [self.tenant, self.base, self.target, changes, sorted(self.guards)]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def locked(self) -> tuple[tuple[Change, Redirect], ...]:
+        """The redirects that only the operators' policy lets pass, and does not."""
+        return tuple((c, r) for c in self.changes for r in c.redirects if not r.unlocked)
+
+    def reason(self, acknowledged: Container[str], limits: GuardPolicy) -> str:
+        """Why the unit stays as it is, and what lets it pass, in words; empty if nothing blocks it."""
+        redirects = [f"redirect: {r.sentence(f'{self.tenant}/{c.account}')}" for c, r in self.locked]
+        if not self.guards or self.digest in acknowledged:
+            return "; ".join(redirects)
+        causes = "; ".join(guard.sentence(limits) for guard in self.guards)
+        return "; ".join([*redirects, f"{causes}; run: reconciler ack {self.digest} --reason TEXT"])
+
+    def blocked(self, acknowledged: Container[str]) -> bool:
+        """Whether the unit stays as it is: a guard waits for its acknowledgement, or a secret would be redirected."""
+        return bool(self.locked) or (bool(self.guards) and self.digest not in acknowledged)
 
 
 class BaseKind(StrEnum):
@@ -89,6 +121,7 @@ class Plan:
     tenants: tuple[TenantPlan, ...]
     held: tuple[str, ...]
     secrets_to_provide: tuple[str, ...]
+    limits: GuardPolicy = BUILT_IN.guards
 
     @property
     def counts(self) -> Mapping[Op, int]:
@@ -97,8 +130,8 @@ class Plan:
         return {op: counted[op] for op in Op}
 
     def blocked(self, acknowledged: frozenset[str]) -> tuple[TenantPlan, ...]:
-        """The units a guard keeps from being applied until their digest is acknowledged."""
-        return tuple(t for t in self.tenants if t.guards and t.digest not in acknowledged)
+        """The units that a guard or a redirect keeps from being applied."""
+        return tuple(t for t in self.tenants if t.blocked(acknowledged))
 
 
 Impacts = Mapping[tuple[str, str], Impact]

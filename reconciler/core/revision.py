@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from reconciler.core.account import MAIN, Account, Document, TenantDocument
+from reconciler.core.binding import Destination
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +116,14 @@ class Revision:
 class AppliedState:
     """What runs now: the applied units, every account that is not retired, by (unit, id), and the ids of the retired.
 
-    A retired unit stays in `units`, so that its language and name are known as long as its cases are.
+    A retired unit stays in `units`, so that its language and name are known as long as its cases are. `bindings`: by
+    unit and secret, where it was sent first or the operators' policy has let it go since.
     """
 
     units: Mapping[str, AppliedUnit]
     accounts: Mapping[tuple[str, str], AppliedAccount]
     retired: frozenset[tuple[str, str]] = frozenset()
+    bindings: Mapping[tuple[str, str], frozenset[Destination]] = field(default_factory=dict)
 
     def tenant_document(self, tenant: str) -> TenantDocument | None:
         """The tenant's applied document; None if the tenant is unknown."""

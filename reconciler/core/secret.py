@@ -7,6 +7,9 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 SLUG_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+TOKEN_KEYS = "token-keys"
+"""The secret of the main accounts' namespace that signs tokens; never a password."""
+
 Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN, max_length=40)]
 
 

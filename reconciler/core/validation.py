@@ -10,6 +10,8 @@ from reconciler.core.account_rules import account_findings
 from reconciler.core.clash import clash_findings
 from reconciler.core.draft import Draft
 from reconciler.core.finding import Finding, Severity
+from reconciler.core.policy import BUILT_IN, Policy
+from reconciler.core.policy_rules import unit_policy_findings
 from reconciler.core.registry import Registry
 from reconciler.core.revision import AppliedState
 from reconciler.core.rule import When, run_test
@@ -21,10 +23,14 @@ _SYSTEM_TYPES = (AccountType.REPLY, AccountType.SECOND_LEVEL_REPLY)
 
 
 def check_drafts(
-    drafts: Sequence[Draft], held: Collection[str], registry: Registry, applied: AppliedState
+    drafts: Sequence[Draft],
+    held: Collection[str],
+    registry: Registry,
+    applied: AppliedState,
+    policy: Policy = BUILT_IN,
 ) -> tuple[Finding, ...]:
     """Everything wrong with the drafts beyond their shape. `held` names the units that have errors already."""
-    findings = [finding for draft in drafts for finding in unit_findings(draft, registry)]
+    findings = [finding for draft in drafts for finding in unit_findings(draft, registry, policy)]
     blocked = {*held, *_with_errors(findings)}
     while True:
         clashes = tuple(clash_findings(drafts, blocked, applied))
@@ -39,7 +45,7 @@ def _with_errors(findings: Collection[Finding]) -> set[str]:
     return {finding.unit for finding in findings if finding.severity is Severity.ERROR}
 
 
-def unit_findings(draft: Draft, registry: Registry) -> Iterator[Finding]:
+def unit_findings(draft: Draft, registry: Registry, policy: Policy = BUILT_IN) -> Iterator[Finding]:
     """Everything wrong inside one unit."""
     seen: set[str] = set()
     for placed in draft.accounts:
@@ -47,7 +53,8 @@ def unit_findings(draft: Draft, registry: Registry) -> Iterator[Finding]:
             message = f"another account of {draft.unit} has the id `{placed.account.id}`; ids are unique in a tenant"
             yield placed.finding("E301", message, "id")
         seen.add(placed.account.id)
-        yield from account_findings(placed, draft, registry)
+        yield from account_findings(placed, draft, registry, policy)
+    yield from unit_policy_findings(draft, policy)
     if draft.unit == MAIN:
         yield from _main_accounts(draft)
     elif isinstance(draft.document, TenantDocument):

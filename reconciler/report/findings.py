@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import posixpath
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ class Checked:
 
     def path(self, finding: Finding) -> str:
         """The finding's file as the repository's checks name it."""
-        return f"{self.folder}/{finding.file}" if self.folder not in ("", ".") else finding.file
+        return posixpath.normpath(posixpath.join(self.folder, finding.file))
 
 
 def fingerprints(checked: Checked) -> Iterator[tuple[Finding, str]]:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
+from reconciler.core.binding import Destination, Redirect
 from reconciler.core.difference import FieldChange
 from reconciler.core.plan import BaseKind, Change, Impact, Op, Plan, TenantPlan
+from reconciler.core.policy import GuardPolicy
 from reconciler.report.terminal import as_json, columns, instant, shown, visible
 
 _SIGNS = {Op.CREATE: "+", Op.UPDATE: "~", Op.RENAME: "~", Op.RETIRE: "-", Op.RESTORE: "+"}
 
 
-def plan_json(plan: Plan) -> str:
+def plan_json(plan: Plan, acknowledged: Container[str] = frozenset()) -> str:
     """The plan as JSON. `tenant` is `main` for the main accounts; `account` null: the tenant's own keys."""
     document: dict[str, Any] = {
         "format_version": 1,
         "base": {"kind": plan.base, "state": plan.state},
         "target": {"source": plan.source, "commit": plan.commit},
         "counts": {op.value: count for op, count in plan.counts.items()},
-        "tenants": [_tenant_json(tenant) for tenant in plan.tenants],
+        "tenants": [_tenant_json(tenant, plan.limits, acknowledged) for tenant in plan.tenants],
         "held": list(plan.held),
         "secrets_to_provide": list(plan.secrets_to_provide),
     }
@@ -31,12 +33,13 @@ def plan_text(plan: Plan, acknowledged: frozenset[str]) -> str:
     return "\n".join([*_summary(plan, acknowledged), *_tenants(plan, acknowledged), *_secrets(plan)]) + "\n"
 
 
-def _tenant_json(tenant: TenantPlan) -> dict[str, Any]:
+def _tenant_json(tenant: TenantPlan, limits: GuardPolicy, acknowledged: Container[str]) -> dict[str, Any]:
     return {
         "tenant": tenant.tenant,
         "digest": tenant.digest,
         "changes": [_change_json(change) for change in tenant.changes],
         "guards": [guard.value for guard in tenant.guards],
+        "blocked": tenant.reason(acknowledged, limits) or None,
     }
 
 
@@ -48,7 +51,21 @@ def _change_json(change: Change) -> dict[str, Any]:
         "consequence": change.consequence,
         "fields": [_field_json(field) for field in change.fields],
         "impact": _impact_json(change.impact),
+        "redirects": [_redirect_json(redirect) for redirect in change.redirects],
     }
+
+
+def _redirect_json(redirect: Redirect) -> dict[str, Any]:
+    return {
+        "secret": redirect.secret,
+        "from": [_destination_json(bound) for bound in redirect.bound],
+        "to": _destination_json(redirect.to),
+        "unlocked": redirect.unlocked,
+    }
+
+
+def _destination_json(to: Destination) -> dict[str, Any]:
+    return {"host": to.host, "port": to.port, "username": to.username, "security": to.security}
 
 
 def _field_json(field: FieldChange) -> dict[str, Any]:
@@ -85,7 +102,7 @@ def _summary(plan: Plan, acknowledged: frozenset[str]) -> Iterator[str]:
         yield f"  of these, {destructive} retire something or take mails off a server"
     blocked = plan.blocked(acknowledged)
     if blocked:
-        yield f"  blocked until acknowledged: {', '.join(tenant.tenant for tenant in blocked)}"
+        yield f"  blocked: {', '.join(tenant.tenant for tenant in blocked)}"
     if plan.held:
         yield f"  held by errors in their files, so left as they are: {', '.join(map(visible, plan.held))}"
 
@@ -96,7 +113,9 @@ def _tenants(plan: Plan, acknowledged: frozenset[str]) -> Iterator[str]:
         yield ""
         yield visible(tenant.tenant)
         for guard in tenant.guards:
-            yield f"  ! {guard.value}: {guard.sentence}"
+            yield f"  ! {guard.value}: {guard.sentence(plan.limits)}"
+        for change, redirect in tenant.locked:
+            yield visible(f"  ! redirect: {redirect.sentence(f'{tenant.tenant}/{change.account}')}")
         if tenant.guards and tenant.digest in acknowledged:
             yield f"  ! acknowledged: {tenant.digest}"
         elif tenant.guards:
@@ -121,6 +140,10 @@ def _change(change: Change) -> Iterator[str]:
         for f in change.fields
     ]
     yield from columns(rows, "      ")
+    for redirect in change.redirects:
+        how = "the policy lets it pass" if redirect.unlocked else "BLOCKED"
+        bound = ", ".join(map(str, redirect.bound))
+        yield visible(f"      redirect: secret {redirect.secret} from {bound} to {redirect.to}: {how}")
 
 
 def _impact(impact: Impact | None) -> str:

@@ -10,6 +10,7 @@ from reconciler.core.errors import Unavailable
 from reconciler.core.finding import Finding, Severity
 from reconciler.core.outcome import ApplyResult, Result, UnitOutcome
 from reconciler.core.plan import HasSecret, TenantPlan, unit_order
+from reconciler.core.policy import BUILT_IN, Policy
 from reconciler.core.registry import Registry
 from reconciler.core.revision import AccountStatus, AppliedState
 from reconciler.core.status import Sync, UnitStatus
@@ -32,11 +33,13 @@ def reconcile_once(
     lease: Lease,
     author: str | None = None,
     settling: frozenset[str] = frozenset(),
+    policy: Policy = BUILT_IN,
 ) -> ApplyResult:
     """Apply every unit that is valid, changed and not guarded, each in a transaction of its own, `main` first.
 
     `settling` names units whose files are broken but were written just now. Doing it twice changes nothing. Units with
-    errors keep their running revision, and so do guarded ones until their plan's digest is acknowledged. Raises
+    errors keep their running revision, and so do guarded ones until their plan's digest is acknowledged, and those that
+    would send a bound secret elsewhere until `policy` unlocks it. Raises
     Unavailable, before anything is written, if main.yaml is missing; and when the lease was lost, with the units before
     that point applied.
     """
@@ -47,7 +50,7 @@ def reconcile_once(
         impacts = read_impacts(connection, touched(reading.desired, applied))
         passed = acknowledged(connection)
         standing = {unit.unit: unit for unit in read_units(connection)}
-    plan = diff(reading.desired, applied, impacts, has_secret=has_secret)
+    plan = diff(reading.desired, applied, impacts, has_secret=has_secret, policy=policy)
     pass_ = _Pass(store, reading, source, author, now, lease, standing)
     plans = {p.tenant: p for p in plan.tenants}
     outcomes = []
@@ -56,8 +59,8 @@ def reconcile_once(
             outcomes.append(pass_.hold(unit, settling=unit in settling))
         elif unit not in plans:
             outcomes.append(pass_.keep(unit))
-        elif plans[unit].guards and plans[unit].digest not in passed:
-            outcomes.append(pass_.block(plans[unit]))
+        elif plans[unit].blocked(passed):
+            outcomes.append(pass_.block(plans[unit], plans[unit].reason(passed, plan.limits)))
         else:
             outcomes.append(pass_.write(plans[unit]))
     pass_.tidy(applied)
@@ -104,9 +107,7 @@ class _Pass:
         self._stand(unit, Sync.SETTLING if settling else Sync.HELD, reason, None)
         return self._staying(unit, Result.SETTLING if settling else Result.HELD, reason=reason)
 
-    def block(self, plan: TenantPlan) -> UnitOutcome:
-        causes = "; ".join(guard.sentence for guard in plan.guards)
-        reason = f"{causes}; run: reconciler ack {plan.digest} --reason TEXT"
+    def block(self, plan: TenantPlan, reason: str) -> UnitOutcome:
         self._stand(plan.tenant, Sync.BLOCKED, reason, plan.target)
         return self._staying(plan.tenant, Result.BLOCKED, plan.digest, reason)
 

@@ -12,6 +12,7 @@ from reconciler.core.account import MAIN, Document, TenantPart
 from reconciler.core.draft import Draft
 from reconciler.core.finding import Finding, Severity
 from reconciler.core.place import AccountOrigins, PlacedAccount, Source, UnitPlaces, finding_at
+from reconciler.core.policy import BUILT_IN, Policy
 from reconciler.core.registry import Registry
 from reconciler.core.revision import NOTHING_APPLIED, AppliedState, DesiredState, Slice, digest
 from reconciler.core.shape import account_alone, read_shape
@@ -35,13 +36,21 @@ class Reading:
     main_missing: bool
 
 
-def read_desired(root: Path, registry: Registry, applied: AppliedState = NOTHING_APPLIED) -> Reading:
+def read_desired(
+    root: Path, registry: Registry, applied: AppliedState = NOTHING_APPLIED, policy: Policy = BUILT_IN
+) -> Reading:
     """Read and judge the folder. Raises Unavailable if it is missing or cannot be listed."""
     with _collector_paused():
-        return judge(root, load(root), registry, applied)
+        return judge(root, load(root), registry, applied, policy)
 
 
-def judge(root: Path, loaded: Loaded, registry: Registry, applied: AppliedState = NOTHING_APPLIED) -> Reading:
+def judge(
+    root: Path,
+    loaded: Loaded,
+    registry: Registry,
+    applied: AppliedState = NOTHING_APPLIED,
+    policy: Policy = BUILT_IN,
+) -> Reading:
     """Judge what was loaded from the folder."""
     with _collector_paused():
         findings = list(loaded.findings)
@@ -51,7 +60,7 @@ def judge(root: Path, loaded: Loaded, registry: Registry, applied: AppliedState 
             findings += shape_findings
             if draft is not None:
                 drafts.append(draft)
-        findings += check_drafts(drafts, _with_errors(findings), registry, applied)
+        findings += check_drafts(drafts, _with_errors(findings), registry, applied, policy)
         return _reading(root, loaded, drafts, findings)
 
 

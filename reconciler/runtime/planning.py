@@ -11,6 +11,7 @@ from reconciler.core.diff import diff, touched
 from reconciler.core.errors import ExitCode, NotSetUp, worst
 from reconciler.core.finding import Severity
 from reconciler.core.plan import HasSecret, Plan
+from reconciler.core.policy import BUILT_IN, Policy
 from reconciler.core.registry import Registry
 from reconciler.core.revision import NOTHING_APPLIED
 from reconciler.runtime.desired import Reading, read_desired
@@ -37,22 +38,22 @@ class Planned:
         )
 
 
-def plan_once(root: Path, state: str, registry: Registry, has_secret: HasSecret) -> Planned:
+def plan_once(root: Path, state: str, registry: Registry, has_secret: HasSecret, policy: Policy = BUILT_IN) -> Planned:
     """The plan that leads from the applied state at `state` (or from none) to what `root` holds.
 
     Raises Unavailable if the folder cannot be listed or the store does not answer.
     """
     with existing(state) as store:
         if store is None:
-            reading = read_desired(root, registry)
-            plan = diff(reading.desired, NOTHING_APPLIED, {}, has_secret=has_secret, state=state)
+            reading = read_desired(root, registry, policy=policy)
+            plan = diff(reading.desired, NOTHING_APPLIED, {}, has_secret=has_secret, state=state, policy=policy)
             return Planned(plan, reading, frozenset())
         with store.read() as connection:
             applied = read_applied(connection, registry)
-            reading = read_desired(root, registry, applied)
+            reading = read_desired(root, registry, applied, policy)
             impacts = read_impacts(connection, touched(reading.desired, applied))
             passed = acknowledged(connection)
-        plan = diff(reading.desired, applied, impacts, has_secret=has_secret, state=store.url)
+        plan = diff(reading.desired, applied, impacts, has_secret=has_secret, state=store.url, policy=policy)
         return Planned(plan, reading, passed)
 
 

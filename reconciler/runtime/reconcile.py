@@ -13,6 +13,7 @@ import structlog
 from reconciler.core.errors import ReconcilerError, Unavailable
 from reconciler.core.finding import Severity
 from reconciler.core.outcome import ApplyResult, Result
+from reconciler.core.policy import BUILT_IN, Policy
 from reconciler.core.registry import Registry
 from reconciler.runtime.apply import reconcile_once
 from reconciler.runtime.desired import Reading, read_desired
@@ -29,7 +30,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a look needs: the folder, the store to apply to, and the right to write to it."""
+    """What a look needs: the folder, the store to apply to, and the right to write to it.
+
+    `policy` reads the operators' policy anew; it raises Invalid if that cannot be used.
+    """
 
     root: Path
     store: Store
@@ -38,6 +42,7 @@ class Source:
     has_secret: Callable[[str, str], bool]
     clock: Clock
     settle: timedelta
+    policy: Callable[[], Policy] = lambda: BUILT_IN
 
 
 class ReconcileLoop:
@@ -47,7 +52,7 @@ class ReconcileLoop:
         self, source: Source, watcher: Watcher, on_applied: Callable[[], None], observer: Observer = UNOBSERVED
     ) -> None:
         self._source, self._watcher, self._on_applied, self._observer = source, watcher, on_applied, observer
-        self._seen: str | None = None
+        self._seen: tuple[str, Policy] | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Look at once, then whenever the watcher says so, until stopped."""
@@ -72,11 +77,12 @@ class ReconcileLoop:
         source = self._source
         self._finish_draining()
         # Nothing but the folder's bytes decides whether there is work, never what an event said.
-        if self._seen is not None and fingerprint(source.root) == self._seen:
+        policy = source.policy()
+        if self._seen is not None and (fingerprint(source.root), policy) == self._seen:
             return
         with source.store.read() as connection:
             applied = read_applied(connection, source.registry)
-        reading = read_desired(source.root, source.registry, applied)
+        reading = read_desired(source.root, source.registry, applied, policy)
         now = source.clock()
         settling = _settling(source.root, reading, now, source.settle)
         result = reconcile_once(
@@ -88,11 +94,12 @@ class ReconcileLoop:
             has_secret=source.has_secret,
             lease=source.lease,
             settling=settling,
+            policy=policy,
         )
         self._report(result)
         # A settling file is looked at again soon, a blocked unit may be acknowledged in the meantime.
         waits = any(o.result in (Result.BLOCKED, Result.SETTLING) for o in result.tenants)
-        self._seen = None if waits else reading.fingerprint
+        self._seen = None if waits else (reading.fingerprint, policy)
         if settling:
             threading.Timer(source.settle.total_seconds() / 4, self._watcher.wake).start()
 

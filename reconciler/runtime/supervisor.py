@@ -35,6 +35,7 @@ from reconciler.runtime.settings import RunSettings
 from reconciler.runtime.step import Tools
 from reconciler.runtime.suspending import SuspensionWatch
 from reconciler.runtime.writer import Writer
+from reconciler.source.policy import read_policy
 from reconciler.source.secret import SecretStore
 from reconciler.source.watch import Watcher
 from reconciler.store.applied import newest_revision
@@ -58,6 +59,7 @@ class House:
     secrets: SecretStore
     secrets_folder: Path
     settings: RunSettings
+    policy_file: Path | None = None
 
     def tools(self, writer: Writer) -> Tools:
         """What fetch steps work with."""
@@ -112,7 +114,8 @@ class Supervisor:
             self._follow: Callable[[threading.Event], None] = Follower(house, self._watcher, self._refresh).run
         else:
             has_secret, settle = _HasSecret(house.secrets), timedelta(seconds=settings.settle_seconds)
-            source = Source(root, house.store, house.registry, lease, has_secret, utc_now, settle)
+            policy = partial(read_policy, house.policy_file)
+            source = Source(root, house.store, house.registry, lease, has_secret, utc_now, settle, policy)
             self._follow = ReconcileLoop(source, self._watcher, self._refresh, observer).run
 
     def run(self) -> None:

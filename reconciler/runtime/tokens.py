@@ -11,10 +11,9 @@ from pathlib import Path
 from reconciler.core.account import MAIN
 from reconciler.core.errors import Invalid, Unavailable
 from reconciler.core.health import Trouble
+from reconciler.core.secret import TOKEN_KEYS
 from reconciler.core.token import TokenKey, format_key, parse_keys
 from reconciler.source.secret import SecretStore
-
-NAME = "token-keys"
 
 
 def read_keys(secret_store: SecretStore) -> tuple[TokenKey, ...]:
@@ -22,10 +21,10 @@ def read_keys(secret_store: SecretStore) -> tuple[TokenKey, ...]:
 
     Raises Unavailable if there is one that cannot be read: valid tokens must not be taken for forged ones meanwhile.
     """
-    if not secret_store.is_there(MAIN, NAME):
+    if not secret_store.is_there(MAIN, TOKEN_KEYS):
         return ()
     try:
-        return parse_keys(secret_store.resolve(MAIN, NAME).reveal())
+        return parse_keys(secret_store.resolve(MAIN, TOKEN_KEYS).reveal())
     except (Trouble, Invalid) as error:
         raise Unavailable(str(error)) from error
 
@@ -40,7 +39,7 @@ def add_key(folder: Path, existing: tuple[TokenKey, ...]) -> TokenKey:
 
     Raises Invalid rather than replace a file in which `existing` were not found, Unavailable if it cannot be written.
     """
-    target = folder / MAIN / NAME
+    target = folder / MAIN / TOKEN_KEYS
     taken = {key.kid for key in existing}
     kid = next(
         k for k in iter(lambda: base64.b32encode(secrets.token_bytes(5)).decode().lower()[:2], "") if k not in taken

@@ -26,6 +26,7 @@ from reconciler.core.revision import (
 )
 from reconciler.core.settings import parse_duration
 from reconciler.core.status import Sync
+from reconciler.store.bindings import read_bindings, write_bindings
 from reconciler.store.moving import WAITING, move_accounts
 from reconciler.store.tables import accounts, folders, health, revisions, sending, units
 
@@ -59,7 +60,7 @@ def read_applied(connection: Connection, registry: Registry) -> AppliedState:
         account = serving or _account(row.unit, row.config, registry).model_copy(update={"id": row.id})
         origin = Origin(row.file, row.line, row.column)
         running[name] = AppliedAccount(row.key, row.unit, account, status, row.revision_id, row.since, origin)
-    return AppliedState(found, running, frozenset(retired))
+    return AppliedState(found, running, frozenset(retired), read_bindings(connection))
 
 
 def write_unit(
@@ -84,6 +85,7 @@ def write_unit(
     if wanted is not None:
         floors = move_accounts(connection, wanted, revision, now)
         _write_accounts(connection, plan.changes, wanted, revision, now, floors)
+        write_bindings(connection, plan, wanted, revision)
     for change in plan.changes:
         if change.op is Op.RETIRE and change.account is not None:
             _retire(connection, plan.tenant, change.account, revision, now)

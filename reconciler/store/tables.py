@@ -121,6 +121,19 @@ suspensions = Table(
     Column("end_reason", MailText),
 )
 
+bindings = Table(
+    "bindings",
+    metadata,
+    Column("unit", String, nullable=False),
+    Column("secret", String, nullable=False),
+    Column("host", String, nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("username", String, nullable=False),
+    Column("security", String, nullable=False, comment="the protection it was last sent with"),
+    Column("revision_id", ForeignKey("revisions.id"), nullable=False),
+    PrimaryKeyConstraint("unit", "secret", "host", "port", "username"),
+)
+
 health = Table(
     "health",
     metadata,

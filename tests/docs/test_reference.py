@@ -20,6 +20,7 @@ from reconciler.core.audit import Difference
 from reconciler.core.errors import ExitCode
 from reconciler.core.finding import CATALOGUE
 from reconciler.core.health import Condition
+from reconciler.core.policy import GuardPolicy, HostPolicy, Limits, Policy, RedirectUnlock, TlsPolicy
 from reconciler.core.registry import Registry
 from reconciler.core.revision import AccountStatus
 from reconciler.core.rule import Expectation, Rule, RuleTest, SampleMail, SizeMatch, TextMatch, Then, When
@@ -62,6 +63,14 @@ MODELS: dict[type[BaseModel], str] = {
     RuleTest: "`tests`",
     SampleMail: "`mail`",
     Expectation: "`expect`",
+}
+POLICY: dict[type[BaseModel], str] = {
+    Policy: "Policy file",
+    HostPolicy: "`hosts`",
+    TlsPolicy: "`tls`",
+    Limits: "`limits`",
+    GuardPolicy: "Guards of the policy",
+    RedirectUnlock: "`redirects`",
 }
 ENUMS: list[tuple[str, str, type[Enum]]] = [
     ("Consequences", "consequence", Consequence),
@@ -139,7 +148,11 @@ def test_every_model_of_the_account_files_has_a_section() -> None:
     assert models_in(REGISTRY.main) | models_in(REGISTRY.tenant) | models_in(REGISTRY.part) == MODELS.keys()
 
 
-@pytest.mark.parametrize(("model", "heading"), MODELS.items(), ids=MODELS.values())
+def test_every_model_of_the_policy_has_a_section() -> None:
+    assert models_in(Policy) == POLICY.keys()
+
+
+@pytest.mark.parametrize(("model", "heading"), (MODELS | POLICY).items(), ids=(MODELS | POLICY).values())
 def test_each_key_is_named_with_its_default_and_consequence(model: type[BaseModel], heading: str) -> None:
     said = {row[0]: [row[2], *row[3:-1]] for row in rows(REFERENCE.section(heading), "key")}
     assert said == {

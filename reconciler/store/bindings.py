@@ -1,0 +1,48 @@
+"""Remembers where each secret is sent: bound by the first revision that uses it, moved only by a permitted redirect."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+from sqlalchemy import Connection, delete, insert, select
+
+from reconciler.core.binding import Destination, uses
+from reconciler.core.plan import TenantPlan
+from reconciler.core.revision import Slice
+from reconciler.core.settings import Security
+from reconciler.store.tables import bindings
+
+
+def read_bindings(connection: Connection) -> Mapping[tuple[str, str], frozenset[Destination]]:
+    """Where every secret is bound to, by unit and name."""
+    found: dict[tuple[str, str], set[Destination]] = defaultdict(set)
+    for row in connection.execute(select(bindings)):
+        to = Destination(row.host, row.port, row.username, Security(row.security))
+        found[row.unit, row.secret].add(to)
+    return {name: frozenset(places) for name, places in found.items()}
+
+
+def write_bindings(connection: Connection, plan: TenantPlan, wanted: Slice, revision: int) -> None:
+    """Bind the secrets of a unit that is applied; one that the policy let go elsewhere is bound there alone.
+
+    A binding outlives the account that made it: what is created later with the same secret is held to it.
+    """
+    of_unit = bindings.c.unit == plan.tenant
+    moved = {redirect.secret for change in plan.changes for redirect in change.redirects}
+    if moved:
+        connection.execute(delete(bindings).where(of_unit, bindings.c.secret.in_(moved)))
+    known = {
+        (row.secret, row.host, row.port, row.username): row.security
+        for row in connection.execute(select(bindings).where(of_unit))
+    }
+    sent = {
+        (use.secret, *use.to.login): use.to.security for account in wanted.document.accounts for use in uses(account)
+    }
+    for (secret, host, port, username), security in sent.items():
+        if known.get((secret, host, port, username)) == security:
+            continue
+        place = {"unit": plan.tenant, "secret": secret, "host": host, "port": port, "username": username}
+        same = (bindings.c[name] == value for name, value in place.items())
+        connection.execute(delete(bindings).where(*same))
+        connection.execute(insert(bindings).values(**place, security=security, revision_id=revision))
