@@ -13,6 +13,7 @@ import pytest
 from tests.rig.certificate import Certificate, make_certificate
 from tests.rig.dovecot import Dovecot
 from tests.rig.smtp_server import SmtpServer
+from tests.rig.token_server import TokenServer
 from tests.world import World
 
 _REAL = {"dovecot", "smtp_server"}
@@ -52,7 +53,9 @@ def dovecot(rig_directory: Path, certificate: Certificate) -> Iterator[Dovecot]:
 @pytest.fixture(scope="session")
 def smtp_server(rig_directory: Path, certificate: Certificate, dovecot: Dovecot) -> Iterator[SmtpServer]:
     """A running SMTP server that delivers into `dovecot`."""
-    server = SmtpServer(rig_directory, certificate, f"127.0.0.1:{dovecot.own_port}:{dovecot.password}")
+    server = SmtpServer(
+        rig_directory, certificate, f"127.0.0.1:{dovecot.own_port}:{dovecot.password}", dovecot.tokeninfo_port
+    )
     try:
         yield server.start()
     finally:
@@ -63,6 +66,13 @@ def smtp_server(rig_directory: Path, certificate: Certificate, dovecot: Dovecot)
 def tls_environment(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
     """Default TLS contexts, also those of child processes, trust the rig's certificate and no other."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate.cert))
+
+
+@pytest.fixture
+def token_server(certificate: Certificate, dovecot: Dovecot) -> Iterator[TokenServer]:
+    """A token server whose tokens `dovecot` and `smtp_server` take."""
+    with TokenServer(certificate, dovecot.tokeninfo_port) as server:
+        yield server
 
 
 _numbers = itertools.count(1)

@@ -52,6 +52,11 @@ RULE = ("routing", 0)
 TEST = ("tests", 0)
 
 
+OAUTH = {"token_endpoint": "https://login.example/token", "client_id": "app", "client_secret": {"secret": "app"}}
+NO_SECRET, NO_TLS = OAUTH | {"client_secret": None}, OAUTH | {"token_endpoint": "http://login.example/token"}
+TOKEN_SMTP = {"host": "mail.acme.example", "username": "support", "oauth": OAUTH}
+
+
 @dataclass(frozen=True)
 class Shape:
     """A change to a good file. `code`: what `validate` must find; without one the file stays good.
@@ -138,7 +143,7 @@ UNKNOWN_AND_MISSING = [
             ("version",),
             ("tenant",),
             *((*SUPPORT, key) for key in ("id", "name", "type", "address", "protocol")),
-            *((*SUPPORT, "imap", key) for key in ("host", "username", "password")),
+            *((*SUPPORT, "imap", key) for key in ("host", "username")),
             (*SUPPORT, "smtp", "host"),
             (*SPOOL, "maildir", "path"),
             ("templates", "reply", "subject"),
@@ -147,7 +152,6 @@ UNKNOWN_AND_MISSING = [
         )
     ),
     Shape("a key of a tenant in main.yaml", ("routing",), [], "E207", of="main"),
-    Shape("an empty password", (*SUPPORT, "imap", "password"), None, "E202"),
 ]
 NOT_ALLOWED = [
     Shape("another version", ("version",), 2, "E206"),
@@ -218,6 +222,21 @@ ACROSS_KEYS = [
     Shape("a block of another protocol", (*SUPPORT, "maildir"), {"path": "/var/mail/a"}, "E210"),
     Shape("an unknown channel", (*SUPPORT, "channel"), "fax", "E211"),
     Shape("a system account that cannot send", (*EXPERTS, "send_from"), GONE, "E307"),
+    Shape("no way to log in", (*SUPPORT, "imap", "password"), GONE, "E204"),
+    Shape("an empty password", (*SUPPORT, "imap", "password"), None, "E204"),
+    Shape("two ways to log in", (*SUPPORT, "imap", "oauth"), OAUTH, "E204"),
+    Shape("two ways to log in for sending", (*SUPPORT, "smtp", "oauth"), OAUTH, "E310"),
+    Shape("a token without login", (*SUPPORT, "smtp"), {"host": "mail.acme.example", "oauth": OAUTH}, "E310"),
+    Shape("tokens without a secret", (*SUPPORT, "smtp"), TOKEN_SMTP | {"oauth": NO_SECRET}, "E204"),
+    Shape(
+        "tokens without TLS",
+        (*SUPPORT, "smtp"),
+        TOKEN_SMTP | {"oauth": OAUTH | {"token_endpoint": "http://a/"}},
+        "E204",
+    ),
+    Shape("an old version of TLS", (*SUPPORT, "imap", "min_tls"), "1.1", "E204"),
+    Shape("a path for a certificate", (*SUPPORT, "imap", "ca"), "/etc/ssl/ca.pem", "E204"),
+    Shape("a pin of another kind", (*SUPPORT, "imap", "pin"), ["sha1/AAAA"], "E204"),
     Shape("a login without password", (*SUPPORT, "smtp", "password"), GONE, "E310"),
     Shape("a password without login", (*SUPPORT, "smtp", "username"), GONE, "E310"),
     Shape("a local part too long for tokens", (*SUPPORT, "address"), f"{'a' * 30}@acme.example", "E314"),
@@ -258,6 +277,9 @@ def rule(**when: Any) -> dict[str, Any]:
 
 
 GOOD = [
+    Shape("a token instead of a password", (*SUPPORT, "smtp"), TOKEN_SMTP),
+    Shape("a version of TLS without quotes", (*SUPPORT, "imap", "min_tls"), 1.3),
+    Shape("pins", (*SUPPORT, "imap", "pin"), ["sha256/" + "A" * 43 + "=", "0a" * 32, ":".join(["0A"] * 32)]),
     Shape("as it is", ("version",), 1),
     Shape("main.yaml as it is", ("version",), 1, of="main"),
     Shape("a tenant without accounts", ("tests",), []),

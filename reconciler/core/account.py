@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
 
+from reconciler.core.endpoint import SmtpSettings
 from reconciler.core.rule import Rule, RuleTest
 from reconciler.core.secret import Slug
-from reconciler.core.settings import Consequence, Duration, Frozen, SmtpSettings, declared
+from reconciler.core.settings import Consequence, Duration, Frozen, declared
 from reconciler.core.tenant_settings import (
     Authentication,
     Escalation,

@@ -70,8 +70,10 @@ def _logins(placed: PlacedAccount) -> Iterator[Finding]:
         if placed.unit == MAIN and use.secret == TOKEN_KEYS:
             message = f"`{TOKEN_KEYS}` signs the tokens in our mails and is no password; name another secret"
             yield placed.finding("E319", message, *use.path.split("."))
-    if account.smtp is not None and (account.smtp.username is None) != (account.smtp.password is None):
-        message = "username and password go together; give both or neither"
+    smtp = account.smtp
+    ways = 0 if smtp is None else (smtp.password is not None) + (smtp.oauth is not None)
+    if smtp is not None and ways != (smtp.username is not None):
+        message = "username and password go together, or username and oauth; give two or none of them"
         yield placed.finding("E310", message, "smtp")
 
 

@@ -131,7 +131,7 @@ CATALOGUE: dict[str, CodeEntry] = {
         "The sending account neither has this domain nor lists it in sends_for; mail would fail SPF and DMARC.",
     ),
     "E309": CodeEntry("no TLS", "security: none is for loopback only; use tls or starttls."),
-    "E310": CodeEntry("login incomplete", "username and password go together."),
+    "E310": CodeEntry("login incomplete", "username and password, or username and oauth, go together."),
     "E311": CodeEntry("duplicate rule id", "Rule ids are unique in a tenant."),
     "E312": CodeEntry(
         "template not allowed", "Templates take names, if and for over given lists; no calls, filters or arithmetic."

@@ -1,4 +1,4 @@
-"""Field types that accounts and protocol settings share: endpoints, durations, declared consequences."""
+"""Field types that accounts and protocol settings share: durations, hosts, declared consequences."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints, WithJsonSchema
-
-from reconciler.core.secret import SecretRef
 
 
 class Consequence(StrEnum):
@@ -118,53 +116,6 @@ _LOOPBACK = re.compile(r"^(localhost|127\.[0-9.]+|::1)$")
 def is_loopback(host: str) -> bool:
     """True for a host that names this machine; only there may a connection go without TLS."""
     return _LOOPBACK.match(host.lower()) is not None
-
-
-class Endpoint(Frozen):
-    """Where and as whom a server is reached; IMAP, POP3 and SMTP settings build on it."""
-
-    host: Host = declared(Consequence.REDIRECT, description="The server's name or address.")
-    port: Port | None = declared(
-        Consequence.REDIRECT, None, description="Default: the protocol's own port for `security`."
-    )
-    security: Security = declared(
-        Consequence.REDIRECT, Security.TLS, description="`tls`, `starttls`, or `none` (loopback only)."
-    )
-
-
-class MailboxEndpoint(Endpoint):
-    """An endpoint one logs in to in order to read a mailbox."""
-
-    username: Login = declared(Consequence.RESYNC, description="The mailbox's login name.")
-    password: SecretRef = declared(
-        Consequence.REAUTHENTICATE, description="`{secret: NAME}`, never the password itself."
-    )
-
-
-class SmtpSettings(Endpoint):
-    """The submission server an account sends through (RFC 6409). Login name and password go together or stay away."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "allOf": [
-                {"if": has("username", "string"), "then": has("password", "object")},
-                {"if": has("password", "object"), "then": has("username", "string")},
-            ]
-        }
-    )
-
-    username: Login | None = declared(
-        Consequence.REAUTHENTICATE, None, description="Login name, if the server asks for one."
-    )
-    password: SecretRef | None = declared(Consequence.REAUTHENTICATE, None, description="`{secret: NAME}`.")
-    per_minute: Annotated[int, Field(ge=1, le=100_000, strict=True)] | None = declared(
-        Consequence.RESCHEDULE, None, description="Mails a minute at most; without it there is no limit."
-    )
-
-    @property
-    def effective_port(self) -> int:
-        """The port to connect to: as given, else 465 (TLS), 587 (STARTTLS) or 25."""
-        return self.port or {Security.TLS: 465, Security.STARTTLS: 587, Security.NONE: 25}[self.security]
 
 
 _DATE = re.compile(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")

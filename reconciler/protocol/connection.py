@@ -1,8 +1,7 @@
-"""What every door knows of connections: whom to trust, what a failed one means; knows no mail protocol."""
+"""What every door knows of connections: how they begin and end, what a failed one means; knows no mail protocol."""
 
 from __future__ import annotations
 
-import functools
 import io
 import re
 import socket
@@ -13,21 +12,6 @@ from reconciler.core.health import Condition, Refused, Trouble
 
 _NOT_PRINTABLE = re.compile(r"[^\x20-\x7e\u00a0-\uffff]+")
 _SAID_AT_MOST = 300
-
-
-def client_context() -> ssl.SSLContext:
-    """The shared context of all doors: TLS 1.2 at least, certificate and host name checked.
-
-    Reading the system's authorities takes some 40 ms, so one context serves all; another SSL_CERT_FILE makes another.
-    """
-    return _context(ssl.get_default_verify_paths())
-
-
-@functools.lru_cache(maxsize=8)
-def _context(_authorities: ssl.DefaultVerifyPaths) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
 
 
 def do_not_delay(connection: socket.socket) -> None:
@@ -55,7 +39,8 @@ class CleanStart:
     The libraries call `wrap_socket` between the answer to STARTTLS and the handshake; `reader` is their buffer then.
     """
 
-    def __init__(self, where: str, reader: Callable[[], io.BufferedReader | None]) -> None:
+    def __init__(self, context: ssl.SSLContext, where: str, reader: Callable[[], io.BufferedReader | None]) -> None:
+        self._context = context
         self._where = where
         self._reader = reader
 
@@ -67,7 +52,7 @@ class CleanStart:
                 Condition.TLS_FAILED,
                 f"{self._where} sent data before TLS began; somebody may be tampering: use security: tls",
             )
-        return client_context().wrap_socket(sock, server_hostname=server_hostname)
+        return self._context.wrap_socket(sock, server_hostname=server_hostname)
 
     def _waiting(self, sock: socket.socket, reader: io.BufferedReader) -> bool:
         patience = sock.gettimeout()
@@ -85,7 +70,7 @@ def network_failure(error: Exception, where: str) -> Trouble | Refused | None:
             return Refused(
                 Condition.TLS_FAILED,
                 f"{where}: the certificate is not trusted ({error.verify_message}); correct host, renew the "
-                "certificate, or add its authority to the system's store or SSL_CERT_FILE",
+                "certificate, or name its authority in ca or SSL_CERT_FILE",
             )
         case ssl.SSLEOFError() | ssl.SSLZeroReturnError():
             return Trouble(Condition.UNREACHABLE, f"{where} closed the connection")

@@ -9,13 +9,15 @@ from imapclient.exceptions import CapabilityError
 
 from reconciler.core.errors import ReconcilerError
 from reconciler.core.health import Condition, Refused
+from reconciler.core.oauth import OAuthSettings, answer_to_refusal, chosen_mechanism, initial_response, no_mechanism
 from reconciler.core.secret import Secret
 from reconciler.core.settings import Security
 from reconciler.protocol.base import Limits
-from reconciler.protocol.connection import CleanStart, client_context, do_not_delay, said
+from reconciler.protocol.connection import CleanStart, do_not_delay, said
 from reconciler.protocol.imap_answers import asks_to_wait, quoted
 from reconciler.protocol.imap_failure import meaning, translated, words
 from reconciler.protocol.imap_settings import ImapSettings
+from reconciler.protocol.tls import context_for
 
 
 def logged_in_client(settings: ImapSettings, secret: Secret, limits: Limits, where: str) -> IMAPClient:
@@ -25,7 +27,7 @@ def logged_in_client(settings: ImapSettings, secret: Secret, limits: Limits, whe
     try:
         with translated(where, "start TLS"):
             _protect(client, settings, where)
-        _log_in(client, settings.username, secret, where)
+        _log_in(client, settings, secret, where)
         with translated(where, "ask for capabilities"):
             client.capabilities()
     except BaseException:
@@ -48,7 +50,7 @@ def _connected(settings: ImapSettings, limits: Limits) -> IMAPClient:
         settings.host,
         settings.effective_port,
         ssl=implicit,
-        ssl_context=client_context() if implicit else None,
+        ssl_context=context_for(settings) if implicit else None,
         timeout=SocketTimeout(limits.connect, limits.command),
     )
     # Otherwise every line, the one with the password too, is formatted for a log.
@@ -67,7 +69,7 @@ def _protect(client: IMAPClient, settings: ImapSettings, where: str) -> None:
     if not starttls:
         return
     try:
-        client.starttls(CleanStart(where, lambda: client._imap.file))
+        client.starttls(CleanStart(context_for(settings), where, lambda: client._imap.file))
     except CapabilityError as error:
         raise Refused(
             Condition.TLS_FAILED, f"{where} does not offer STARTTLS; use security: tls and port 993"
@@ -76,11 +78,14 @@ def _protect(client: IMAPClient, settings: ImapSettings, where: str) -> None:
     client._imap.untagged_responses.clear()
 
 
-def _log_in(client: IMAPClient, username: str, secret: Secret, where: str) -> None:
+def _log_in(client: IMAPClient, settings: ImapSettings, secret: Secret, where: str) -> None:
     # Raised outside the handler: a chained cause's words and frames can hold the password.
     failure: ReconcilerError
     try:
-        _authenticate(client, username, secret.reveal(), where)
+        if settings.oauth is not None:
+            _show_token(client, settings, settings.oauth, secret.reveal(), where)
+        else:
+            _authenticate(client, settings.username, secret.reveal(), where)
         return
     except ReconcilerError as error:
         failure = error
@@ -102,6 +107,20 @@ def _authenticate(client: IMAPClient, username: str, password: str, where: str) 
     if "\0" in password:
         raise Refused(Condition.AUTH_FAILED, f"{where}: the password contains a NUL; correct the secret")
     client._imap.authenticate("PLAIN", lambda _: f"\0{username}\0{password}")
+
+
+def _show_token(client: IMAPClient, settings: ImapSettings, oauth: OAuthSettings, token: str, where: str) -> None:
+    offered = {name.removeprefix("AUTH=") for name in client._imap.capabilities if name.startswith("AUTH=")}
+    mechanism = chosen_mechanism(oauth.mechanism, offered)
+    if mechanism is None:
+        raise Refused(Condition.AUTH_FAILED, no_mechanism(where, oauth.mechanism))
+    first = initial_response(mechanism, settings.username, token, settings.host, settings.effective_port)
+    said_it = [answer_to_refusal(mechanism), first]
+
+    def respond(_challenge: bytes) -> bytes | None:
+        return said_it.pop() if said_it else None
+
+    client._imap.authenticate(mechanism.value.upper(), respond)
 
 
 def _login_failure(error: Exception, secret: Secret, where: str) -> ReconcilerError:

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
+from reconciler.core.endpoint import ONE_WAY_IN, MailboxEndpoint
 from reconciler.core.settings import (
     MOVE_GOES_WITH_ITS_TARGET,
     Consequence,
-    MailboxEndpoint,
     Security,
     Start,
     declared,
@@ -33,7 +33,7 @@ class ImapAfterFetch(StrEnum):
 class ImapSettings(MailboxEndpoint):
     """An IMAP mailbox (RFC 3501, RFC 9051): how to reach it, what to read, what to do with read mails."""
 
-    model_config = ConfigDict(json_schema_extra={"allOf": [MOVE_GOES_WITH_ITS_TARGET]})
+    model_config = ConfigDict(json_schema_extra={"allOf": [MOVE_GOES_WITH_ITS_TARGET, ONE_WAY_IN]})
 
     folders: Annotated[tuple[FolderName, ...], Field(min_length=1, max_length=20)] = declared(
         Consequence.RESYNC, ("INBOX",), description="The folders to read, in this order."

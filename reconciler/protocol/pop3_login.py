@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import poplib
 import re
@@ -12,10 +13,11 @@ from typing import Any, cast
 
 from reconciler.core.errors import ReconcilerError
 from reconciler.core.health import Condition, Refused, Trouble
+from reconciler.core.oauth import OAuthSettings, answer_to_refusal, chosen_mechanism, initial_response, no_mechanism
 from reconciler.core.secret import Secret
 from reconciler.core.settings import Security
 from reconciler.protocol.base import Limits
-from reconciler.protocol.connection import CleanStart, client_context, do_not_delay
+from reconciler.protocol.connection import CleanStart, do_not_delay
 from reconciler.protocol.pop3_failure import (
     Code,
     answer_of,
@@ -27,6 +29,7 @@ from reconciler.protocol.pop3_failure import (
     translated,
 )
 from reconciler.protocol.pop3_settings import Pop3Settings
+from reconciler.protocol.tls import context_for
 
 Capabilities = Mapping[str, Sequence[str]]
 
@@ -40,7 +43,7 @@ def logged_in_client(settings: Pop3Settings, secret: Secret, limits: Limits, whe
     try:
         with translated(where, "start TLS"):
             _protect(client, settings, where)
-        _log_in(client, settings.username, secret, where)
+        _log_in(client, settings, secret, where)
     except BaseException:
         drop(client)
         raise
@@ -86,7 +89,7 @@ def _connected(settings: Pop3Settings, limits: Limits) -> poplib.POP3:
     host, port, patience = settings.host, settings.effective_port, limits.connect
     client: poplib.POP3
     if settings.security is Security.TLS:
-        client = poplib.POP3_SSL(host, port, timeout=patience, context=client_context())
+        client = poplib.POP3_SSL(host, port, timeout=patience, context=context_for(settings))
     else:
         client = poplib.POP3(host, port, timeout=patience)
     do_not_delay(client.sock)
@@ -99,17 +102,21 @@ def _protect(client: poplib.POP3, settings: Pop3Settings, where: str) -> None:
         return
     if "STLS" not in (capabilities(client) or {}):
         raise Refused(Condition.TLS_FAILED, f"{where} does not offer STARTTLS; use security: tls and port 995")
-    client.stls(context=cast("ssl.SSLContext", CleanStart(where, lambda: cast("BufferedReader", client.file))))
+    context = CleanStart(context_for(settings), where, lambda: cast("BufferedReader", client.file))
+    client.stls(context=cast("ssl.SSLContext", context))
 
 
-def _log_in(client: poplib.POP3, username: str, secret: Secret, where: str) -> None:
+def _log_in(client: poplib.POP3, settings: Pop3Settings, secret: Secret, where: str) -> None:
     # Raised outside the handler: a chained cause's words and frames can hold the password.
     failure: ReconcilerError
     try:
         password = secret.reveal()
         if _CONTROL.search(password):
             raise Refused(Condition.AUTH_FAILED, f"{where}: the password has a control character; correct the secret")
-        client.user(username)
+        if settings.oauth is not None:
+            _show_token(client, settings, settings.oauth, password, where)
+            return
+        client.user(settings.username)
         client.pass_(password)
         return
     except ReconcilerError as error:
@@ -117,6 +124,20 @@ def _log_in(client: poplib.POP3, username: str, secret: Secret, where: str) -> N
     except Exception as error:
         failure = _login_failure(error, client, secret, where)
     raise failure
+
+
+def _show_token(client: poplib.POP3, settings: Pop3Settings, oauth: OAuthSettings, token: str, where: str) -> None:
+    """AUTH (RFC 5034): a token is longer than an initial response may be, so that it follows in a line of its own."""
+    offered = [name.upper() for name in (capabilities(client) or {}).get("SASL", ())]
+    mechanism = chosen_mechanism(oauth.mechanism, offered)
+    if mechanism is None:
+        raise Refused(Condition.AUTH_FAILED, no_mechanism(where, oauth.mechanism))
+    first = initial_response(mechanism, settings.username, token, settings.host, settings.effective_port)
+    talk: Any = client
+    talk._shortcmd(f"AUTH {mechanism.value.upper()}")
+    answer = talk._shortcmd(base64.b64encode(first).decode("ascii"))
+    if not answer.startswith(b"+OK"):
+        talk._shortcmd(base64.b64encode(answer_to_refusal(mechanism)).decode("ascii"))
 
 
 def _login_failure(error: Exception, client: poplib.POP3, secret: Secret, where: str) -> Trouble | Refused:

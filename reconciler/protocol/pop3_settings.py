@@ -6,7 +6,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, Literal
 
-from reconciler.core.settings import Consequence, MailboxEndpoint, Security, declared
+from reconciler.core.endpoint import MailboxEndpoint
+from reconciler.core.settings import Consequence, Security, declared
 from reconciler.protocol.base import ProtocolPlugin
 
 

@@ -11,13 +11,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import cast
 
+from reconciler.core.endpoint import SmtpSettings
 from reconciler.core.errors import ReconcilerError
 from reconciler.core.health import Condition, Refused, Trouble
+from reconciler.core.oauth import OAuthSettings, answer_to_refusal, chosen_mechanism, initial_response, no_mechanism
 from reconciler.core.outbox import Delivery, Outcome
 from reconciler.core.secret import Secret
-from reconciler.core.settings import Security, SmtpSettings
+from reconciler.core.settings import Security
 from reconciler.protocol.base import Limits
-from reconciler.protocol.connection import CleanStart, client_context, cut, do_not_delay, network_failure, said
+from reconciler.protocol.connection import CleanStart, cut, do_not_delay, network_failure, said
+from reconciler.protocol.tls import context_for
 
 _NOT_IN_ADDRESS = re.compile(r"[\x00-\x1f\x7f<>]")
 _BARE_LINE_END = re.compile(rb"\r(?!\n)|(?<!\r)\n")
@@ -61,7 +64,7 @@ def open_connection(settings: SmtpSettings, secret: Secret | None, limits: Limit
         with _translated(where):
             _protect(client, settings, where)
         if settings.username is not None and secret is not None:
-            _log_in(client, settings.username, secret, where)
+            _log_in(client, settings, settings.username, secret, where)
     except BaseException:
         client.close()
         raise
@@ -231,7 +234,8 @@ def _connected(settings: SmtpSettings, limits: Limits) -> smtplib.SMTP:
     # A given name keeps smtplib from asking DNS for this machine's own; the address is known once connected.
     client: smtplib.SMTP
     if settings.security is Security.TLS:
-        client = smtplib.SMTP_SSL(host, port, local_hostname="localhost", timeout=patience, context=client_context())
+        context = context_for(settings)
+        client = smtplib.SMTP_SSL(host, port, local_hostname="localhost", timeout=patience, context=context)
     else:
         client = smtplib.SMTP(host, port, local_hostname="localhost", timeout=patience)
     connection = client.sock
@@ -250,15 +254,18 @@ def _protect(client: smtplib.SMTP, settings: SmtpSettings, where: str) -> None:
         return
     if not client.has_extn("starttls"):
         raise Refused(Condition.TLS_FAILED, f"{where} does not offer STARTTLS; use security: tls and port 465")
-    client.starttls(context=cast("ssl.SSLContext", CleanStart(where, lambda: client.file)))
+    client.starttls(context=cast("ssl.SSLContext", CleanStart(context_for(settings), where, lambda: client.file)))
     client.ehlo_or_helo_if_needed()
 
 
-def _log_in(client: smtplib.SMTP, username: str, secret: Secret, where: str) -> None:
+def _log_in(client: smtplib.SMTP, settings: SmtpSettings, username: str, secret: Secret, where: str) -> None:
     # Raised outside the handler: a chained cause's words and frames can hold the password.
     failure: ReconcilerError
     try:
-        reply = _authenticate(client, username, secret.reveal(), where)
+        if settings.oauth is not None:
+            reply = _show_token(client, settings, settings.oauth, secret.reveal(), where)
+        else:
+            reply = _authenticate(client, username, secret.reveal(), where)
         if reply[0] in (235, 503):
             return
         failure = _login_refused(reply, username, secret, where)
@@ -284,6 +291,17 @@ def _authenticate(client: smtplib.SMTP, username: str, password: str, where: str
     if not (username + password).isascii():
         raise Refused(Condition.AUTH_FAILED, f"{where} takes ASCII passwords only (no AUTH PLAIN); choose another one")
     return client.login(username, password)
+
+
+def _show_token(client: smtplib.SMTP, settings: SmtpSettings, oauth: OAuthSettings, token: str, where: str) -> Reply:
+    mechanism = chosen_mechanism(oauth.mechanism, client.esmtp_features.get("auth", "").upper().split())
+    if mechanism is None:
+        raise Refused(Condition.AUTH_FAILED, no_mechanism(where, oauth.mechanism))
+    first = initial_response(mechanism, settings.username or "", token, settings.host, settings.effective_port)
+    reply = client.docmd("AUTH", f"{mechanism.value.upper()} {base64.b64encode(first).decode('ascii')}")
+    if reply[0] == 334:
+        reply = client.docmd(base64.b64encode(answer_to_refusal(mechanism)).decode("ascii"))
+    return reply
 
 
 def _plain(username: str, password: str) -> str:

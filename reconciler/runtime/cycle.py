@@ -322,13 +322,11 @@ class Engine:
 
 
 def open_session(tools: Tools, account: FetchAccount) -> Session:
-    """Resolve the secret at the moment of use and open the door. Raises Trouble or Refused."""
+    """Have the secret or token at the moment of use and open the door. Raises Trouble or Refused."""
     block = account.account.block
     plugin = tools.plugins[account.account.protocol]
-    password = getattr(block, "password", None)
-    secret = tools.secrets.resolve(account.unit, password.secret) if password is not None else None
     limits = Limits(connect=tools.settings.connect_seconds, command=tools.settings.command_seconds)
-    return plugin.load()(block, secret, limits)
+    return tools.access.log_in(account.unit, block, limits, lambda secret: plugin.load()(block, secret, limits))
 
 
 def _close(line: _Line) -> None:

@@ -19,7 +19,6 @@ from reconciler.core.outbox import Outcome
 from reconciler.core.outgoing import AutoSubmitted, OutgoingMail, build, subaddressed
 from reconciler.core.probe import Arrival, FetchProbe, MailProbe, Probe, SendProbe
 from reconciler.core.revision import AppliedAccount, AppliedState
-from reconciler.core.secret import Secret
 from reconciler.core.sender import submission_account
 from reconciler.core.token import TOKEN_LENGTH
 from reconciler.protocol.base import Limits, Session
@@ -124,10 +123,8 @@ class Prober:
     def _connected(self, via: AppliedAccount) -> SmtpConnection:
         smtp, settings = via.account.smtp, self._tools.settings
         assert smtp is not None
-        secret: Secret | None = None
-        if smtp.password is not None:
-            secret = self._tools.secrets.resolve(via.unit, smtp.password.secret)
-        return open_connection(smtp, secret, Limits(connect=settings.connect_seconds, command=settings.command_seconds))
+        limits = Limits(connect=settings.connect_seconds, command=settings.command_seconds)
+        return self._tools.access.log_in(via.unit, smtp, limits, lambda secret: open_connection(smtp, secret, limits))
 
     def _try(self, via: AppliedAccount, test: MailTrial) -> tuple[MailProbe, MailProbe]:
         """Send a mail to the plain and one to a subaddress, and watch the mailbox for both."""

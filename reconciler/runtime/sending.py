@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy import Connection
 
 from reconciler.core.case import SYSTEM, EntryKind
+from reconciler.core.endpoint import SmtpSettings
 from reconciler.core.errors import Permanent, ReconcilerError, Temporary
 from reconciler.core.health import Condition, Refused, Trouble
 from reconciler.core.outbox import (
@@ -27,10 +28,9 @@ from reconciler.core.outbox import (
 )
 from reconciler.core.registry import Registry
 from reconciler.core.schedule import StepEnd
-from reconciler.core.secret import Secret
-from reconciler.core.settings import SmtpSettings
 from reconciler.protocol.base import Limits
 from reconciler.protocol.smtp import SmtpConnection
+from reconciler.runtime.access import Access, Tokens
 from reconciler.runtime.faults import reach
 from reconciler.runtime.settings import RunSettings
 from reconciler.runtime.step import Clock
@@ -62,6 +62,7 @@ class Postbox:
     settings: RunSettings
     clock: Clock
     boot: str
+    tokens: Tokens = field(default_factory=Tokens)
 
 
 @dataclass(slots=True)
@@ -144,10 +145,7 @@ class SendingStep:
             )
         settings = self.postbox.settings
         limits = Limits(connect=settings.connect_seconds, command=settings.command_seconds)
-        self.line.opened(unit, smtp, partial(self._secret, unit, smtp), limits)
-
-    def _secret(self, unit: str, smtp: SmtpSettings) -> Secret | None:
-        return self.postbox.secrets.resolve(unit, smtp.password.secret) if smtp.password is not None else None
+        self.line.opened(unit, smtp, Access(self.postbox.secrets, self.postbox.tokens), limits)
 
     def _deliver(self, connection: SmtpConnection, row: OutboxRow, rest: Sequence[OutboxRow]) -> Delivery:
         with self.postbox.store.read() as reading:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from reconciler.core.fetch import Choice, Fetched, Listed, Listing, StartRule, c
 from reconciler.core.health import Condition, Refused, Trouble
 from reconciler.core.resync import is_renumbered
 from reconciler.protocol.base import Acknowledged, ProtocolPlugin
+from reconciler.runtime.access import Access, Tokens
 from reconciler.runtime.asking import Asking, Note, acknowledge, fetch, list_folder, read, settle, write
 from reconciler.runtime.cursor import Cursor, Place, Told
 from reconciler.runtime.faults import reach
@@ -58,6 +59,12 @@ class Tools:
     secrets: SecretStore
     settings: RunSettings
     clock: Clock
+    tokens: Tokens = field(default_factory=Tokens)
+
+    @property
+    def access(self) -> Access:
+        """What accounts log in with."""
+        return Access(self.secrets, self.tokens)
 
 
 class Step:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
+from reconciler.core.endpoint import SmtpSettings
 from reconciler.core.health import Condition
 from reconciler.core.schedule import Turn
-from reconciler.core.secret import Secret
-from reconciler.core.settings import SmtpSettings
 from reconciler.protocol.base import Limits
 from reconciler.protocol.smtp import SmtpConnection, open_connection
+from reconciler.runtime.access import Access
 from reconciler.runtime.clock import STEADY_BEGINNING
 from reconciler.runtime.settings import RunSettings
 
@@ -33,16 +32,17 @@ class Line:
     turn: Turn = _AT_ONCE
     told: tuple[Condition, str, float] | None = None
 
-    def opened(self, unit: str, smtp: SmtpSettings, secret: Callable[[], Secret | None], limits: Limits) -> None:
+    def opened(self, unit: str, smtp: SmtpSettings, access: Access, limits: Limits) -> None:
         """Have a connection by these settings: the one that is open if its server still answers, or a new one.
 
-        Raises what the door and resolving the secret raise.
+        Raises what the door and logging in raise.
         """
         made_of = (unit, smtp.model_copy(update={"per_minute": None}))
         if self.connection is not None and self.made_of == made_of and self.connection.alive():
             return
         self.close()
-        self.connection, self.made_of = open_connection(smtp, secret(), limits), made_of
+        self.connection = access.log_in(unit, smtp, limits, lambda secret: open_connection(smtp, secret, limits))
+        self.made_of = made_of
 
     def close(self) -> None:
         """Say goodbye and close what is open."""

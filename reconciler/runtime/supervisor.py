@@ -6,7 +6,7 @@ import secrets
 import signal
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from reconciler.core.outbox import DeliveryLine
 from reconciler.core.registry import Registry
 from reconciler.core.suspension import fetchable
 from reconciler.protocol.base import ProtocolPlugin
+from reconciler.runtime.access import Tokens
 from reconciler.runtime.clock import utc_now
 from reconciler.runtime.cycle import Engine
 from reconciler.runtime.delivery import Sender
@@ -60,10 +61,11 @@ class House:
     secrets_folder: Path
     settings: RunSettings
     policy_file: Path | None = None
+    tokens: Tokens = field(default_factory=Tokens)
 
     def tools(self, writer: Writer) -> Tools:
         """What fetch steps work with."""
-        return Tools(self.store, writer, self.plugins, self.secrets, self.settings, utc_now)
+        return Tools(self.store, writer, self.plugins, self.secrets, self.settings, utc_now, self.tokens)
 
     def intake(self, writer: Writer, router: RouterProcess, boot: str, observer: Observer = UNOBSERVED) -> Intake:
         """The loop that routes."""
@@ -82,7 +84,7 @@ class House:
         observer: Observer = UNOBSERVED,
     ) -> Sender:
         """The loop that sends."""
-        postbox = Postbox(self.store, writer, self.registry, self.secrets, self.settings, utc_now, boot)
+        postbox = Postbox(self.store, writer, self.registry, self.secrets, self.settings, utc_now, boot, self.tokens)
         return Sender(postbox, on_sent, observer)
 
 

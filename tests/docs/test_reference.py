@@ -17,15 +17,17 @@ from reconciler.cli import main as cli
 from reconciler.core import case, correlation, guard, kind, outbox, outcome, plan, referral, routing, status
 from reconciler.core.account import ReferralSettings, Reminders, TemplateText
 from reconciler.core.audit import Difference
+from reconciler.core.endpoint import SmtpSettings
 from reconciler.core.errors import ExitCode
 from reconciler.core.finding import CATALOGUE
 from reconciler.core.health import Condition
+from reconciler.core.oauth import OAuthSettings
 from reconciler.core.policy import GuardPolicy, HostPolicy, Limits, Policy, RedirectUnlock, TlsPolicy
 from reconciler.core.registry import Registry
 from reconciler.core.revision import AccountStatus
 from reconciler.core.rule import Expectation, Rule, RuleTest, SampleMail, SizeMatch, TextMatch, Then, When
 from reconciler.core.secret import SecretRef
-from reconciler.core.settings import Consequence, SmtpSettings, format_duration
+from reconciler.core.settings import Consequence, format_duration
 from reconciler.core.template import ALLOWED_NAMES
 from reconciler.core.tenant_settings import Authentication, Escalation, Hours, RelayPolicy
 from reconciler.core.token import Rung
@@ -47,6 +49,7 @@ MODELS: dict[type[BaseModel], str] = {
     Pop3Settings: "`pop3`",
     MaildirSettings: "`maildir`",
     SmtpSettings: "`smtp`",
+    OAuthSettings: "`oauth`",
     SecretRef: "`password`",
     TemplateText: "`templates`",
     ReferralSettings: "`referrals`",

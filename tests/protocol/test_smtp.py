@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from reconciler.core.endpoint import SmtpSettings
 from reconciler.core.health import Condition, Refused, Trouble
 from reconciler.core.outbox import Outcome
 from reconciler.core.secret import Secret
-from reconciler.core.settings import SmtpSettings
 from reconciler.protocol.base import Limits
 from reconciler.protocol.smtp import SmtpConnection, open_connection
 from tests.rig.dovecot import Dovecot

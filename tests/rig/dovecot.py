@@ -34,7 +34,7 @@ pop3_logout_format = retr=%{{retr_count}} dele=%{{deleted_count}}
 protocols = {protocols}
 listen = 127.0.0.1
 disable_plaintext_auth = no
-auth_mechanisms = plain login
+auth_mechanisms = plain login xoauth2 oauthbearer
 auth_failure_delay = 0
 auth_username_chars =
 ssl = yes
@@ -51,8 +51,14 @@ default_internal_user = {internal_user}
 default_internal_group = {internal_group}
 default_login_user = {login_user}
 passdb {{
+  driver = oauth2
+  mechanisms = xoauth2 oauthbearer
+  args = {run}/oauth2.conf.ext
+}}
+passdb {{
   driver = static
   args = password={password}
+  mechanisms = plain login
 }}
 userdb {{
   driver = static
@@ -94,6 +100,13 @@ service stats {{
   }}
 }}
 {pop3_services}
+"""
+
+_OAUTH = """
+tokeninfo_url = http://127.0.0.1:{port}/tokeninfo?access_token=
+username_attribute = username
+active_attribute = active
+active_value = true
 """
 
 _POP3 = """
@@ -153,7 +166,10 @@ def wait_until(fact: Callable[[], bool], what: str, seconds: float = 10.0) -> No
 
 
 class Dovecot:
-    """One Dovecot. A user name is an e-mail address; every one exists; a login fails only by a wrong password."""
+    """One Dovecot. A user name is an e-mail address; every one exists; a login fails only by a wrong password.
+
+    It asks a token server on `tokeninfo_port`, if one runs there, whether an access token is good and whose it is.
+    """
 
     password = "rig-password"
     host = "localhost"
@@ -163,7 +179,8 @@ class Dovecot:
         self.directory = directory
         self.certificate = certificate
         self.has_pop3 = Path("/usr/lib/dovecot/pop3").exists()
-        self.port, self.tls_port, self.own_port, self.pop3_port, self.pop3_tls_port = _free_ports(5)
+        ports = _free_ports(6)
+        self.port, self.tls_port, self.own_port, self.pop3_port, self.pop3_tls_port, self.tokeninfo_port = ports
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Dovecot:
@@ -173,6 +190,7 @@ class Dovecot:
             (self.directory / name).mkdir(exist_ok=True)
         config = self.directory / "dovecot.conf"
         config.write_text(self._config())
+        (self.directory / "oauth2.conf.ext").write_text(_OAUTH.format(port=self.tokeninfo_port))
         command = [program, "-F", "-c", str(config)]
         with (self.directory / "stderr.log").open("wb") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)

@@ -11,9 +11,11 @@ import asyncio
 import base64
 import json
 import os
+import re
 import ssl
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -79,8 +81,8 @@ def _sender(envelope: Transaction) -> str:
 
 
 class _Handler:
-    def __init__(self, record: Path, control: Path, imap: str | None) -> None:
-        self.record, self.control, self.imap = record, control, imap
+    def __init__(self, record: Path, control: Path, imap: str | None, tokeninfo_port: int) -> None:
+        self.record, self.control, self.imap, self.tokeninfo_port = record, control, imap, tokeninfo_port
 
     def behaviour(self, address: str) -> str:
         mailbox = mailbox_of(address)
@@ -103,6 +105,28 @@ class _Handler:
             return _AT_RCPT[behaviour]
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"
+
+    async def auth_XOAUTH2(self, server: SMTP, arguments: list[str]) -> AuthResult:
+        return await self._by_token(server, arguments, rb"user=([^\x01]*)\x01auth=Bearer ([^\x01]*)\x01\x01")
+
+    async def auth_OAUTHBEARER(self, server: SMTP, arguments: list[str]) -> AuthResult:
+        return await self._by_token(server, arguments, rb"n,a=([^,]*),\x01.*auth=Bearer ([^\x01]*)\x01\x01")
+
+    async def _by_token(self, server: SMTP, arguments: list[str], form: bytes) -> AuthResult:
+        found = re.fullmatch(form, base64.b64decode(arguments[1]))
+        user, token = (part.decode() for part in found.groups()) if found else ("", "")
+        if user and await asyncio.get_running_loop().run_in_executor(None, self._owner, token) == user:
+            return AuthResult(success=True, auth_data=user.encode())
+        await server.challenge_auth(b'{"status":"invalid_token"}')
+        return AuthResult(success=False, handled=False)
+
+    def _owner(self, token: str) -> str:
+        address = f"http://127.0.0.1:{self.tokeninfo_port}/tokeninfo?access_token={token}"
+        try:
+            with urllib.request.urlopen(address, timeout=5) as answer:
+                return str(json.load(answer)["username"])
+        except OSError:
+            return ""
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Transaction) -> str:
         behaviours = {self.behaviour(address) for address in envelope.rcpt_tos}
@@ -162,7 +186,7 @@ def _authenticator(password: str) -> Any:
 
 
 async def _serve(options: argparse.Namespace) -> None:
-    handler = _Handler(options.record, options.control, options.imap)
+    handler = _Handler(options.record, options.control, options.imap, options.tokeninfo)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(options.cert, options.key)
     login: dict[str, Any] = {"authenticator": _authenticator(options.password), "auth_require_tls": False}
@@ -198,8 +222,14 @@ class SmtpServer:
     password = "rig-password"
     host = "localhost"
 
-    def __init__(self, directory: Path, certificate: Certificate, imap: str | None = None) -> None:
-        """`imap` as host:port:password of a Dovecot in which each recipient has a mailbox; None delivers nowhere."""
+    def __init__(
+        self, directory: Path, certificate: Certificate, imap: str | None = None, tokeninfo_port: int = 0
+    ) -> None:
+        """`imap` as host:port:password of a Dovecot in which each recipient has a mailbox; None delivers nowhere.
+
+        Access tokens are good if the token server on `tokeninfo_port` says so.
+        """
+        self.tokeninfo_port = tokeninfo_port
         self.record, self.control = directory / "envelopes.jsonl", directory / "behaviour.json"
         self.certificate, self.imap = certificate, imap
         self.port = self.tls_port = self.old_port = 0
@@ -211,6 +241,7 @@ class SmtpServer:
         command += ["--record", str(self.record), "--control", str(self.control)]
         command += ["--cert", str(self.certificate.cert), "--key", str(self.certificate.key)]
         command += ["--imap", self.imap] if self.imap else []
+        command += ["--tokeninfo", str(self.tokeninfo_port)]
         root = Path(__file__).parents[2]
         pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
         self._process = subprocess.Popen(command, cwd=root, stdin=pipe, stdout=pipe, stderr=nowhere, text=True)
@@ -269,6 +300,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in ("--record", "--control", "--cert", "--key"):
         parser.add_argument(name, type=Path, required=True)
     parser.add_argument("--password", required=True)
+    parser.add_argument("--tokeninfo", type=int, default=0, help="the port of a token server on loopback")
     parser.add_argument("--imap", help="host:port:password of the IMAP server to deliver to")
     asyncio.run(_serve(parser.parse_args(arguments)))
 
