@@ -114,7 +114,7 @@ def _account_change(account: Account, former: str, wanted: Slice, running: Runni
     fields = _written(account, wanted, blocks) if runs is None else _differing(account, runs.account, wanted, blocks)
     least = Consequence.REDIRECT if redirects else Consequence.COSMETIC
     if former != account.id:
-        op = Op.RENAME
+        op = Op.RENAME if runs is not None and runs.status is AccountStatus.SERVING else Op.ADOPT
     elif runs is None:
         op = Op.RESTORE if former in running.retired else Op.CREATE
     elif runs.status is AccountStatus.DRAINING:
@@ -132,7 +132,7 @@ def _account_change(account: Account, former: str, wanted: Slice, running: Runni
         _most_severe(least, fields),
         tuple(fields),
         running.impacts.get(former),
-        former if op is Op.RENAME else None,
+        former if former != account.id else None,
         redirects,
     )
 

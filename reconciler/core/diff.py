@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from reconciler.core.account import MAIN
@@ -13,6 +13,7 @@ from reconciler.core.difference import secret_names
 from reconciler.core.guard import Removal, tripped
 from reconciler.core.plan import BaseKind, Change, HasSecret, Impact, Impacts, Op, Plan, TenantPlan, unit_order
 from reconciler.core.policy import BUILT_IN, Policy
+from reconciler.core.reroute import Reroute, Served, Share, fleet_after, fleet_before, reroutes
 from reconciler.core.revision import AccountStatus, AppliedAccount, AppliedState, DesiredState, Slice
 
 
@@ -52,6 +53,7 @@ def diff(
         plans.append(TenantPlan(unit, base, wanted.digest if wanted else None, changes))
         removals[unit] = _removal(wanted, runs, changes)
     serving = sum(a.status is AccountStatus.SERVING for a in applied.accounts.values())
+    plans = list(_with_surroundings(plans, desired, applied))
     guards = tripped(removals, serving, policy.guards)
     return Plan(
         base=BaseKind.APPLIED if applied.units else BaseKind.NOTHING,
@@ -63,6 +65,45 @@ def diff(
         secrets_to_provide=_secrets_to_provide(desired, has_secret),
         limits=policy.guards,
     )
+
+
+def _with_surroundings(
+    plans: Sequence[TenantPlan], desired: DesiredState, applied: AppliedState
+) -> Iterator[TenantPlan]:
+    """The plans with what depends on other units too: shares of a cycle, tenants served, tenants rerouted."""
+    before, after = fleet_before(applied), fleet_after(desired, applied)
+    units = {plan.tenant for plan in plans}
+    concerned = before.tenants | after.tenants if MAIN in units else units
+    was, becomes = before.served(concerned), after.served(concerned)
+    renamed = {
+        f"{plan.tenant}/{c.former}": f"{plan.tenant}/{c.account}" for plan in plans for c in plan.changes if c.former
+    }
+    moved = tuple(reroutes(was, becomes, renamed))
+    serve_before, serve_after = _by_account(was), _by_account(becomes)
+    for plan in plans:
+        changes = []
+        for change in plan.changes:
+            if change.account is not None:
+                old, new = f"{plan.tenant}/{change.former or change.account}", f"{plan.tenant}/{change.account}"
+                id_ = change.former or change.account
+                share = Share(before.share(plan.tenant, id_), after.share(plan.tenant, change.account))
+                served = serve_before.get(old) or serve_after.get(new) or ()
+                change = replace(change, share=share, serves=tuple(sorted(set(served))))
+            changes.append(change)
+        yield replace(plan, changes=tuple(changes), reroutes=tuple(r for r in moved if _due_to(r, plan, units)))
+
+
+def _by_account(served: Served) -> Mapping[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for (tenant, _), account in served.items():
+        if account is not None:
+            found[account].append(tenant)
+    return found
+
+
+def _due_to(reroute: Reroute, plan: TenantPlan, units: Collection[str]) -> bool:
+    """A reroute is told where it is caused: in the tenant's own plan, else in that of the main accounts."""
+    return plan.tenant == reroute.tenant or (plan.tenant == MAIN and reroute.tenant not in units)
 
 
 def _running(units: frozenset[str], applied: AppliedState, impacts: Impacts) -> Mapping[str, Running]:

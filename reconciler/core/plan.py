@@ -15,34 +15,44 @@ from reconciler.core.binding import Redirect
 from reconciler.core.difference import FieldChange
 from reconciler.core.guard import Guard
 from reconciler.core.policy import BUILT_IN, GuardPolicy
+from reconciler.core.reroute import Reroute, Share
 from reconciler.core.settings import Consequence
 
 
 class Op(StrEnum):
-    """What happens to an account, or (with account None) to what a tenant's file says beside its accounts."""
+    """What happens to an account, or (with account None) to what a tenant's file says beside its accounts.
+
+    A retired or draining account that comes back is restored under its own id, adopted under another.
+    """
 
     CREATE = "create"
     UPDATE = "update"
     RENAME = "rename"
     RETIRE = "retire"
     RESTORE = "restore"
+    ADOPT = "adopt"
 
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """Whom a change to a running account concerns; numbers of the moment, never part of a digest."""
+    """Whom a change to a running account concerns; numbers of the moment, never part of a digest.
+
+    `backlog`: mails on the server that are to be taken; `left_behind`: those that `start` left there for good.
+    """
 
     open_cases: int = 0
     open_referrals: int = 0
     last_mail: datetime | None = None
     backlog: int = 0
+    left_behind: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """One operation. `former` is a renamed account's old id; `impact` None: nothing runs yet, or unknown.
 
-    `redirects`: the secrets it would send to another place than before.
+    `redirects`: the secrets it would send to another place than before. `share`: of a cycle; None beside accounts.
+    `serves`: the tenants that a system account serves before the change, a new one after it.
     """
 
     op: Op
@@ -52,6 +62,15 @@ class Change:
     impact: Impact | None = None
     former: str | None = None
     redirects: tuple[Redirect, ...] = ()
+    share: Share | None = None
+    serves: tuple[str, ...] = ()
+
+    @property
+    def mails_taken_off(self) -> int | None:
+        """Of a destructive change the mails on the server now that it would take off their folder; None: unknown."""
+        if self.consequence is not Consequence.DESTRUCTIVE or self.impact is None:
+            return None
+        return self.impact.backlog
 
     @property
     def removes(self) -> bool:
@@ -61,13 +80,17 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class TenantPlan:
-    """What would change in one unit (`main` for the main accounts). `target` None: the unit's file is gone."""
+    """What would change in one unit (`main` for the main accounts). `target` None: the unit's file is gone.
+
+    `reroutes`: the tenants that another system account would serve because of it.
+    """
 
     tenant: str
     base: str | None
     target: str | None
     changes: tuple[Change, ...]
     guards: tuple[Guard, ...] = ()
+    reroutes: tuple[Reroute, ...] = ()
 
     @property
     def digest(self) -> str:

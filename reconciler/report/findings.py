@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import posixpath
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -40,7 +39,10 @@ class Checked:
 
     def path(self, finding: Finding) -> str:
         """The finding's file as the repository's checks name it."""
-        return posixpath.normpath(posixpath.join(self.folder, finding.file))
+        folder, file = self.folder, finding.file
+        while file.startswith("../") and folder not in ("", "."):  # the policy lies outside the accounts folder
+            folder, file = folder.rpartition("/")[0], file.removeprefix("../")
+        return f"{folder}/{file}" if folder not in ("", ".") else file
 
 
 def fingerprints(checked: Checked) -> Iterator[tuple[Finding, str]]:

@@ -11,7 +11,7 @@ from reconciler.core.plan import BaseKind, Change, Impact, Op, Plan, TenantPlan
 from reconciler.core.policy import GuardPolicy
 from reconciler.report.terminal import as_json, columns, instant, shown, visible
 
-_SIGNS = {Op.CREATE: "+", Op.UPDATE: "~", Op.RENAME: "~", Op.RETIRE: "-", Op.RESTORE: "+"}
+_SIGNS = {Op.CREATE: "+", Op.UPDATE: "~", Op.RENAME: "~", Op.RETIRE: "-", Op.RESTORE: "+", Op.ADOPT: "+"}
 
 
 def plan_json(plan: Plan, acknowledged: Container[str] = frozenset()) -> str:
@@ -37,9 +37,12 @@ def _tenant_json(tenant: TenantPlan, limits: GuardPolicy, acknowledged: Containe
     return {
         "tenant": tenant.tenant,
         "digest": tenant.digest,
+        "base": tenant.base,
+        "target": tenant.target,
         "changes": [_change_json(change) for change in tenant.changes],
         "guards": [guard.value for guard in tenant.guards],
         "blocked": tenant.reason(acknowledged, limits) or None,
+        "reroutes": [{"tenant": r.tenant, "type": r.type, "from": r.before, "to": r.after} for r in tenant.reroutes],
     }
 
 
@@ -50,7 +53,9 @@ def _change_json(change: Change) -> dict[str, Any]:
         **({"moved_from": change.former} if change.former is not None else {}),
         "consequence": change.consequence,
         "fields": [_field_json(field) for field in change.fields],
-        "impact": _impact_json(change.impact),
+        "impact": _impact_json(change.impact, change.mails_taken_off),
+        "share": None if change.share is None else {"before": change.share.before, "after": change.share.after},
+        "serves": list(change.serves),
         "redirects": [_redirect_json(redirect) for redirect in change.redirects],
     }
 
@@ -80,7 +85,7 @@ def _field_json(field: FieldChange) -> dict[str, Any]:
     }
 
 
-def _impact_json(impact: Impact | None) -> dict[str, Any] | None:
+def _impact_json(impact: Impact | None, taken_off: int | None) -> dict[str, Any] | None:
     if impact is None:
         return None
     return {
@@ -88,6 +93,8 @@ def _impact_json(impact: Impact | None) -> dict[str, Any] | None:
         "open_referrals": impact.open_referrals,
         "last_mail": instant(impact.last_mail),
         "backlog": impact.backlog,
+        "left_behind": impact.left_behind,
+        "mails_taken_off": taken_off,
     }
 
 
@@ -120,6 +127,9 @@ def _tenants(plan: Plan, acknowledged: frozenset[str]) -> Iterator[str]:
             yield f"  ! acknowledged: {tenant.digest}"
         elif tenant.guards:
             yield f"  ! to let it pass: reconciler ack {tenant.digest} --reason TEXT"
+        for reroute in tenant.reroutes:
+            was, becomes = reroute.before or "nobody", reroute.after or "nobody"
+            yield visible(f"  ! reroute: {reroute.tenant} is served by {becomes} instead of {was} ({reroute.type})")
         if not tenant.changes:
             yield "  only the way it is written changed"
         for change in sorted(tenant.changes, key=lambda c: (not c.removes, -c.consequence.severity)):

@@ -80,7 +80,7 @@ def write_unit(
     mailbox or address that one leaves.
     """
     revision = _write_revision(connection, plan, wanted, source, commit, author, now)
-    renames = {c.former: c.account for c in plan.changes if c.op is Op.RENAME and c.former and c.account}
+    renames = {c.former: c.account for c in plan.changes if c.op in (Op.RENAME, Op.ADOPT) and c.former and c.account}
     _rename(connection, plan.tenant, renames)
     if wanted is not None:
         floors = move_accounts(connection, wanted, revision, now)
@@ -240,7 +240,7 @@ def _write_accounts(
 ) -> None:
     unit = wanted.unit
     stored = {a["id"]: a for a in json.loads(canonical(wanted.document)).get("accounts", [])}
-    arriving = {c.account for c in changes if c.op in (Op.CREATE, Op.RESTORE, Op.RENAME)}
+    arriving = {c.account for c in changes if c.op in (Op.CREATE, Op.RESTORE, Op.RENAME, Op.ADOPT)}
     statuses = select(accounts.c.id, accounts.c.status).where(accounts.c.unit == unit)
     present = {row.id: row.status for row in connection.execute(statuses)}
     for account in wanted.document.accounts:

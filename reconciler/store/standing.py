@@ -15,7 +15,7 @@ from reconciler.core.revision import AppliedState
 from reconciler.core.status import AccountState, Health, SendingHealth, Status, Sync, UnitStatus
 from reconciler.core.suspension import suspended
 from reconciler.store.suspensions import in_force
-from reconciler.store.tables import accounts, acks, cases, health, mails, referrals, revisions, sending, units
+from reconciler.store.tables import accounts, acks, cases, folders, health, mails, referrals, revisions, sending, units
 
 
 def read_units(connection: Connection) -> tuple[UnitStatus, ...]:
@@ -74,7 +74,11 @@ def read_impacts(connection: Connection, concerned: Collection[str]) -> Mapping[
     waiting = _counts(connection, referrals.c.account_key, referrals.c.state == "waiting")
     return {
         (row.unit, row.id): Impact(
-            open_cases.get(row.key, 0), waiting.get(row.key, 0), _last_mail(connection, row.key), row.backlog or 0
+            open_cases.get(row.key, 0),
+            waiting.get(row.key, 0),
+            _last_mail(connection, row.key),
+            row.backlog or 0,
+            _left_behind(connection, row.key),
         )
         for row in rows
     }
@@ -107,6 +111,12 @@ def acknowledged(connection: Connection) -> frozenset[str]:
 def _counts(connection: Connection, key: Any, condition: Any) -> dict[int, int]:
     query = select(key, func.count()).where(condition).group_by(key)
     return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def _left_behind(connection: Connection, account_key: int) -> int:
+    """How many mails the account's start rule left on the server."""
+    query = select(folders.c.left_behind).where(folders.c.account_key == account_key)
+    return sum(len(uids.split()) for uids in connection.execute(query).scalars())
 
 
 def _last_mail(connection: Connection, account_key: int) -> datetime | None:

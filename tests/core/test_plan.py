@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from reconciler.core.account import AccountType
 from reconciler.core.diff import diff, touched
 from reconciler.core.guard import Guard
 from reconciler.core.plan import BaseKind, Change, Impact, Op, Plan, TenantPlan
-from reconciler.core.revision import NOTHING_APPLIED, AppliedState, DesiredState
+from reconciler.core.reroute import Reroute, Share
+from reconciler.core.revision import NOTHING_APPLIED, AppliedState, DesiredState, Origin
 from reconciler.core.settings import Consequence
 from tests.states import NOW, account, applied, desired, slice_of
 
@@ -45,7 +50,7 @@ def test_with_nothing_applied_everything_is_created_and_the_main_accounts_come_f
         [(Op.CREATE, "main-reply")],
         [(Op.CREATE, None), (Op.CREATE, "support")],
     ]
-    assert found.counts == {Op.CREATE: 3, Op.UPDATE: 0, Op.RENAME: 0, Op.RETIRE: 0, Op.RESTORE: 0}
+    assert found.counts == {Op.CREATE: 3, Op.UPDATE: 0, Op.RENAME: 0, Op.RETIRE: 0, Op.RESTORE: 0, Op.ADOPT: 0}
 
 
 def test_a_first_apply_is_never_guarded() -> None:
@@ -180,10 +185,6 @@ def test_a_chain_and_a_swap_of_ids_are_renames() -> None:
     assert swap == [(Op.RENAME, "a", "b"), (Op.RENAME, "b", "a")]
 
 
-def test_a_retired_account_may_come_back_under_another_id() -> None:
-    assert renames([account("a")], [account("b", moved_from="a")], retired=[("acme", "a")]) == [(Op.RENAME, "b", "a")]
-
-
 def test_a_moved_from_that_was_applied_is_old_news() -> None:
     before = [account("b", moved_from="a"), account("a")]
     assert renames(before, [account("b", moved_from="a", weight=9)]) == [(Op.UPDATE, "b", None), (Op.RETIRE, "a", None)]
@@ -302,3 +303,97 @@ def test_an_account_with_open_referrals_stays_where_answers_arrive(after: list[d
 def test_protection_outlives_the_block_that_said_it() -> None:
     before = slice_of("acme", account("a"), account("b", protect=True))
     assert only(plan(desired(slice_of("acme", account("a"))), applied(before))).guards == (Guard.PROTECTED,)
+
+
+def test_an_account_that_no_longer_serves_is_adopted_under_another_id() -> None:
+    retired = renames([account("a")], [account("b", moved_from="a")], retired=[("acme", "a")])
+    draining = renames([account("a", "reply")], [account("b", "reply", moved_from="a")], draining=[("acme", "a")])
+    assert retired == draining == [(Op.ADOPT, "b", "a")]
+
+
+def of(found: Plan, unit: str, account_id: str) -> Change:
+    (change,) = [c for t in found.tenants if t.tenant == unit for c in t.changes if c.account == account_id]
+    return change
+
+
+MAINS = slice_of("main", account("main-reply", "reply"), account("main-second", "second-level-reply"))
+
+
+def test_disabling_a_reply_account_says_who_serves_the_tenant_now() -> None:
+    runs = applied(MAINS, slice_of("acme", account("in"), account("r", "reply")))
+    found = plan(desired(MAINS, slice_of("acme", account("in"), account("r", "reply", enabled=False))), runs)
+    reply = Reroute("acme", AccountType.REPLY, "acme/r", "main/main-reply")
+    assert only(found).reroutes == (reply,)
+    assert of(found, "acme", "r").serves == ("acme",)
+
+
+def test_a_change_of_a_main_account_names_all_tenants_it_serves() -> None:
+    own = slice_of("globex", account("g"), account("own", "reply", address="own@globex.example"))
+    runs = applied(MAINS, slice_of("acme", account("in")), own)
+    moved = slice_of("main", account("main-reply", "reply", weight=9), account("main-second", "second-level-reply"))
+    found = plan(desired(moved, slice_of("acme", account("in")), own), runs)
+    assert of(found, "main", "main-reply").serves == ("acme",)
+    assert only(found).reroutes == ()
+
+
+def test_another_main_account_reroutes_every_tenant_without_its_own() -> None:
+    runs = applied(MAINS, slice_of("acme", account("in")))
+    other = slice_of("main", account("new-reply", "reply"), account("main-second", "second-level-reply"))
+    found = plan(desired(other, slice_of("acme", account("in"))), runs)
+    assert only(found).reroutes == (Reroute("acme", AccountType.REPLY, "main/main-reply", "main/new-reply"),)
+
+
+def test_a_renamed_system_account_reroutes_nobody() -> None:
+    runs = applied(MAINS, slice_of("acme", account("in"), account("r", "reply")))
+    renamed = slice_of("acme", account("in"), account("s", "reply", moved_from="r", imap={"username": "r"}))
+    assert only(plan(desired(MAINS, renamed), runs)).reroutes == ()
+
+
+def test_a_new_weight_changes_the_share_of_a_cycle() -> None:
+    runs = applied(slice_of("acme", account("a"), account("b")))
+    found = plan(desired(slice_of("acme", account("a", weight=9), account("b"), account("c"))), runs)
+    assert of(found, "acme", "a").share == Share(0.5, 0.6)
+    assert of(found, "acme", "c").share == Share(0.0, 0.2)
+
+
+def test_a_destructive_change_says_how_many_mails_it_takes_off_at_once() -> None:
+    deletes = {"imap": {"after_fetch": "delete"}}
+    change = change_of(account("a"), account("a", **deletes), a=Impact(backlog=7))
+    assert change.mails_taken_off == 7
+    assert change_of(account("a"), account("a", weight=9), a=Impact(backlog=7)).mails_taken_off is None
+    assert change_of(account("a"), account("a", **deletes)).mails_taken_off is None, "unknown is not none"
+
+
+IMPACTS = st.builds(
+    Impact,
+    open_cases=st.integers(0, 9),
+    open_referrals=st.just(0),
+    last_mail=st.none() | st.just(NOW),
+    backlog=st.integers(0, 10**6),
+    left_behind=st.integers(0, 10**6),
+)
+
+
+@settings(deadline=None, max_examples=40)
+@given(impact=IMPACTS, line=st.integers(1, 999), others=st.integers(0, 3), weight=st.integers(4, 100))
+def test_a_digest_outlives_new_mail_other_positions_and_other_tenants_merges(
+    impact: Impact, line: int, others: int, weight: int
+) -> None:
+    runs = applied(MAINS, slice_of("acme", account("a"), account("b")))
+    after = slice_of("acme", account("a", weight=weight), account("x"))
+    before = {t.tenant: t.digest for t in plan(desired(MAINS, after), runs).tenants}["acme"]
+    moved = replace(after, locate=lambda path: Origin("acme/other.yaml", line, 1))
+    merged = [slice_of(f"t{i}", account("in", address=f"in@t{i}.example")) for i in range(others)]
+    found = plan(desired(MAINS, moved, *merged), runs, a=impact, b=impact)
+    assert {t.tenant: t.digest for t in found.tenants}["acme"] == before
+
+
+@settings(deadline=None, max_examples=60)
+@given(one=st.integers(1, 100), other=st.integers(1, 100), held=st.booleans())
+def test_a_digest_tells_any_two_changes_apart(one: int, other: int, held: bool) -> None:
+    runs = applied(slice_of("acme", account("a", enabled=held)))
+    digests = [
+        [t.digest for t in plan(desired(slice_of("acme", account("a", enabled=held, weight=w))), runs).tenants]
+        for w in (one, other)
+    ]
+    assert (digests[0] == digests[1]) is (one == other)

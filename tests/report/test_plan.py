@@ -27,7 +27,7 @@ def test_the_json_form() -> None:
         "format_version": 1,
         "base": {"kind": "applied", "state": "db"},
         "target": {"source": "accounts.d", "commit": None},
-        "counts": {"create": 0, "update": 2, "rename": 0, "retire": 1, "restore": 0},
+        "counts": {"create": 0, "update": 2, "rename": 0, "retire": 1, "restore": 0, "adopt": 0},
         "held": ["globex"],
         "secrets_to_provide": ["acme/a-imap"],
     }
@@ -38,13 +38,26 @@ def test_the_json_form() -> None:
         "consequence": "reschedule",
         "fields": [{"path": "weight", "old": 3, "new": 9, "file": "acme.yaml", "line": 10, "column": 5}],
         "impact": None,
+        "share": {"before": 0.3333, "after": 0.75},
+        "serves": [],
+        "redirects": [],
     }
     assert tenant["changes"][2] == {
         "op": "retire",
         "account": "reply",
         "consequence": "reroute",
         "fields": [],
-        "impact": {"open_cases": 3, "open_referrals": 1, "last_mail": "2026-03-01T12:00:00Z", "backlog": 2},
+        "impact": {
+            "open_cases": 3,
+            "open_referrals": 1,
+            "last_mail": "2026-03-01T12:00:00Z",
+            "backlog": 2,
+            "left_behind": 0,
+            "mails_taken_off": None,
+        },
+        "share": {"before": 0.3333, "after": 0.0},
+        "serves": ["acme"],
+        "redirects": [],
     }
 
 
@@ -54,12 +67,13 @@ def test_the_text_has_the_summary_first_and_what_destroys_before_the_rest() -> N
     assert lines == [
         "Plan for accounts.d: 2 to update, 1 to retire in 1 unit",
         "of these, 2 retire something or take mails off a server",
-        "blocked until acknowledged: acme",
+        "blocked: acme",
         "held by errors in their files, so left as they are: globex",
         "",
         "acme",
         "! open-referrals: an account that externals still have to answer to would retire, be disabled or move",
         f"! to let it pass: reconciler ack {digest} --reason TEXT",
+        "! reroute: acme is served by nobody instead of acme/reply (reply)",
         "~ update b: destructive",
         'imap.after_fetch  "seen" → "delete"  acme.yaml:20:5',
         "- retire reply: reroute; 3 open cases, 1 open referrals, 2 mails waiting, last mail 2026-03-01T12:00:00Z",
