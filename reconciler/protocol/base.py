@@ -6,15 +6,21 @@ It is used by one thread at a time. Doors translate every foreign exception into
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from socket import socket
+from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel
 
+from reconciler.core.errors import ReconcilerError
 from reconciler.core.fetch import Fetched, Listing
 from reconciler.core.secret import Secret
+
+T = TypeVar("T")
+Flow = Generator[None, None, T]
+"""Work of a conversation without I/O: it yields when more has to come from the server, and returns its result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,14 @@ class Acknowledged:
 
     done: frozenset[str] = frozenset()
     refused: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The mails that came, and what then went wrong: those that came are stored before anything is raised."""
+
+    mails: Sequence[Fetched]
+    trouble: ReconcilerError | None = None
 
 
 class Session(Protocol):
@@ -105,6 +119,66 @@ class Session(Protocol):
         ...
 
 
+class FlowSession(Protocol):
+    """A session as a flow without I/O: whoever drives it carries the bytes and resumes a flow when some have come.
+
+    Its methods mean what those of `Session` mean. One flow at a time; after any error the connection is closed.
+    """
+
+    @property
+    def usable(self) -> bool:
+        """See `Session.usable`."""
+        ...
+
+    @property
+    def login_delay(self) -> float:
+        """See `Session.login_delay`."""
+        ...
+
+    def outgoing(self) -> bytes:
+        """What is to be sent now; given out once."""
+        ...
+
+    def receive(self, data: bytes | memoryview) -> None:
+        """Bytes have come from the server."""
+        ...
+
+    def list(self, folder: str, known: Collection[str], since: datetime | None) -> Flow[Listing]:
+        """See `Session.list`; with `known` mails it may show only what came since the last listing."""
+        ...
+
+    def fetch(self, listing: Listing, uids: Sequence[str]) -> Flow[Taken]:
+        """See `Session.fetch`."""
+        ...
+
+    def heads(self, listing: Listing, uids: Sequence[str]) -> Flow[Mapping[str, bytes]]:
+        """See `Session.heads`."""
+        ...
+
+    def acknowledge(self, listing: Listing, uids: Sequence[str], how: str, move_to: str | None) -> Flow[Acknowledged]:
+        """See `Session.acknowledge`; may return before the server has answered."""
+        ...
+
+    def settle(self, *, wait: bool) -> Flow[Acknowledged]:
+        """What has become of acknowledgements since this was last asked; `wait`: until none is uncertain.
+
+        Raises Trouble or Refused(FOLDER_MISSING) if the server refuses for a reason that is not the mails'.
+        """
+        ...
+
+    def watch(self) -> bool:
+        """Have the server tell of new mail by itself from now on; False if it offers no such thing."""
+        ...
+
+    def news(self) -> bool:
+        """Take in what came while no flow was running; whether mail may have come. Raises Trouble."""
+        ...
+
+    def goodbye(self) -> None:
+        """Queue a polite end, if one makes nothing certain."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ProtocolPlugin:
     """What a protocol registers: its name, its settings model (imports pydantic only), and how to open a session.
@@ -113,7 +187,9 @@ class ProtocolPlugin:
     so that validating never imports a mail library. `folders`, `after_fetch`, `move_to` and `start` are read from the
     settings by these very names where the model has them; so are `host` and `username`, or `path`, which name the
     mailbox. `channels` are further channels that inbound accounts may name. `settings_models` has a model for each key
-    of an account's `settings:` that this plug-in owns.
+    of an account's `settings:` that this plug-in owns. `load_flow` returns the opener of the fast door, where the
+    protocol has one: `open(settings, secret, limits) -> (connected socket, FlowSession)`, logged in, with nothing read
+    ahead.
     """
 
     name: str
@@ -121,3 +197,4 @@ class ProtocolPlugin:
     load: Callable[[], Callable[[Any, Secret | None, Limits], Session]]
     channels: frozenset[str] = frozenset()
     settings_models: Mapping[str, type[BaseModel]] = field(default_factory=dict)
+    load_flow: Callable[[], Callable[[Any, Secret | None, Limits], tuple[socket, FlowSession]]] | None = None

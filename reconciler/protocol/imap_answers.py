@@ -16,6 +16,7 @@ _WAIT = re.compile(
     r"\[(?:UNAVAILABLE|INUSE|LIMIT|OVERQUOTA|THROTTLED)\b|Too many simultaneous connections|Suggested Backoff Time",
     re.IGNORECASE,
 )
+_SET_LENGTH = 7_000
 _BACKOFF = re.compile(r"Suggested Backoff Time: ?([0-9]{1,9}) milliseconds", re.IGNORECASE)
 
 
@@ -44,6 +45,22 @@ def uid_set(uids: Sequence[str]) -> str:
         else:
             runs.append((uid, uid))
     return ",".join(str(first) if first == last else f"{first}:{last}" for first, last in runs)
+
+
+def uid_groups(uids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The same UIDs, ascending, in groups whose sets fit into a command line (RFC 7162 section 4: 8192 octets)."""
+    group: list[str] = []
+    length, before = 0, -1
+    for uid in in_uid_order(uids):
+        # A run costs two numbers, however long it is.
+        length += 0 if int(uid) == before + 1 else 2 * (len(uid) + 1)
+        if length > _SET_LENGTH:
+            yield group
+            group, length = [], 2 * (len(uid) + 1)
+        group.append(uid)
+        before = int(uid)
+    if group:
+        yield group
 
 
 def folder_argument(folder: str) -> str:

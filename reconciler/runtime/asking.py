@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from reconciler.core.errors import ReconcilerError
 from reconciler.core.fetch import Fetched, Listing
-from reconciler.protocol.base import Acknowledged, Session
+from reconciler.protocol.base import Acknowledged, Session, Taken
 from reconciler.runtime.writer import Writer
 from reconciler.store.database import Store
 
@@ -87,14 +87,6 @@ class Note:
 
 Ask = ListFolder | Fetch | Heads | Acknowledge | Settle | Read | Write | Note
 Asking = Generator[Ask, Any, T]
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """The mails that came, and what then went wrong: those that came are stored before anything is raised."""
-
-    mails: Sequence[Fetched]
-    trouble: ReconcilerError | None = None
 
 
 def list_folder(folder: str, known: Collection[str], since: datetime | None) -> Asking[Listing]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -15,11 +16,22 @@ from reconciler.core.secret import Secret
 from reconciler.protocol import imap
 from reconciler.protocol.base import Limits, Session
 from reconciler.protocol.imap import open_session
+from reconciler.protocol.imap_flow import Manners
+from reconciler.protocol.imap_handover import ImapOpener
 from reconciler.protocol.imap_settings import IMAP, ImapSettings
+from tests.protocol.doors import by_flow
 from tests.rig.dovecot import Dovecot
 
 Addresses = Callable[[str], str]
 LIMITS = Limits(connect=5, command=5)
+
+
+@pytest.fixture(params=["thread", "flow", "pipelining flow"], autouse=True)
+def door(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test asks the same of both doors."""
+    if request.param != "thread":
+        opener = ImapOpener(lambda: Manners(pipelines=request.param == "pipelining flow"))
+        monkeypatch.setattr(sys.modules[__name__], "open_session", by_flow(opener))
 
 
 def mail(number: int, size: int = 0) -> bytes:
@@ -107,7 +119,7 @@ def test_any_printable_user_name_logs_in(dovecot: Dovecot, name: str) -> None:
 
 
 def test_the_plug_in_opens_this_door() -> None:
-    assert IMAP.load() is open_session
+    assert IMAP.load() is imap.open_session
 
 
 def test_listing_fetches_no_body_and_changes_no_flag(dovecot: Dovecot, user: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +15,10 @@ from reconciler.core.health import Condition, Refused, Trouble
 from reconciler.core.secret import Secret
 from reconciler.protocol.base import Limits, Session
 from reconciler.protocol.imap import open_session
+from reconciler.protocol.imap_flow import Manners
+from reconciler.protocol.imap_handover import ImapOpener
 from reconciler.protocol.imap_settings import ImapSettings
+from tests.protocol.doors import by_flow
 from tests.rig.scripted import CLOSE, CLOSES_AT_ONCE, GARBAGE, SILENT, Script, ScriptedServer, greets
 
 IMPATIENT = Limits(connect=0.2, command=0.2)
@@ -24,6 +28,14 @@ OK = b"{tag} OK done\r\n"
 LISTING = Listing("INBOX", 7, (Listed("3", 10), Listed("9", 10)))
 
 Answers = Sequence[tuple[str, bytes]]
+
+
+@pytest.fixture(params=["thread", "flow", "pipelining flow"], autouse=True)
+def door(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test asks the same of both doors."""
+    if request.param != "thread":
+        opener = ImapOpener(lambda: Manners(pipelines=request.param == "pipelining flow"))
+        monkeypatch.setattr(sys.modules[__name__], "open_session", by_flow(opener))
 
 
 def offering(*capabilities: str) -> tuple[str, bytes]:
@@ -294,7 +306,7 @@ def test_a_body_cut_short_is_no_mail() -> None:
 def test_what_the_server_refuses_is_told(how: str) -> None:
     no = b"{tag} NO not allowed\r\n"
     present = ("UID SEARCH", b"* SEARCH 3 9\r\n{tag} OK done\r\n")
-    answers = (SELECTED, ("UID STORE", no), ("UID MOVE", no), ("NOOP", OK), present)
+    answers = (SELECTED, ("UID STORE", no), ("UID EXPUNGE", OK), ("UID MOVE", no), ("NOOP", OK), present)
     with ScriptedServer(talking(*LOGGED_IN, *answers)) as server:
         session = session_with(server)
         assert session.acknowledge(LISTING, ["3", "9"], how, "Done").refused == {"3", "9"}
