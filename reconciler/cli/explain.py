@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,7 @@ import typer
 from reconciler.cli.options import DEFAULT_ACCOUNTS, DEFAULT_STATE, Accounts, Format, State, TextOrJson
 
 if TYPE_CHECKING:
+    from reconciler.core.commit import Commit
     from reconciler.core.registry import Registry
     from reconciler.core.revision import AppliedState, Origin, Slice
     from reconciler.report.explain import ExplainedAccount
@@ -39,6 +41,7 @@ def account(
     models = registry()
     applied = _applied(state, models)
     explained = _explain(label, applied, _wanted(label, Path(accounts), models, applied))
+    explained = replace(explained, commit=_commit(state, explained.revision))
     typer.echo(account_json(explained) if output is TextOrJson.JSON else account_text(explained), nl=False)
 
 
@@ -115,6 +118,17 @@ def _applied(state: str, models: Registry) -> AppliedState:
             return NOTHING_APPLIED
         with store.read() as connection:
             return read_applied(connection, models)
+
+
+def _commit(state: str, revision: int | None) -> Commit | None:
+    from reconciler.runtime.planning import existing
+    from reconciler.store.applied import commit_of
+
+    with existing(state) as store:
+        if store is None or revision is None:
+            return None
+        with store.read() as connection:
+            return commit_of(connection, revision)
 
 
 def _wanted(label: str, folder: Path, models: Registry, applied: AppliedState) -> Slice | None:

@@ -7,6 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from reconciler.cli.git import (
+    DEFAULT_BRANCH,
+    DEFAULT_GIT_DIR,
+    DEFAULT_PATH,
+    BranchName,
+    GitDir,
+    GitUrl,
+    PathInside,
+    Rev,
+    place_of,
+)
 from reconciler.cli.options import (
     DEFAULT_ACCOUNTS,
     DEFAULT_SECRETS,
@@ -32,11 +43,17 @@ def plan(
     policy: PolicyFile = None,
     output: Format = TextOrJson.TEXT,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 2 if anything would change.")] = False,
+    git: GitUrl = None,
+    branch: BranchName = DEFAULT_BRANCH,
+    path: PathInside = DEFAULT_PATH,
+    git_dir: GitDir = DEFAULT_GIT_DIR,
+    rev: Rev = None,
 ) -> None:
     """Show what apply would change, compared with what runs.
 
     Changes nothing. Exits 1 if files have errors (the other tenants are planned), 3 if a guard blocks a change, 75 if
-    the folder cannot be listed or has no main.yaml. A policy that cannot be used is an error: nothing is planned.
+    the folder cannot be listed or has no main.yaml, or the branch cannot be fetched. A policy that cannot be used is an
+    error: nothing is planned.
     """
     from reconciler.cli.compose import registry
     from reconciler.cli.secrets import secret_check
@@ -44,7 +61,8 @@ def plan(
     from reconciler.runtime.planning import plan_once
     from reconciler.source.policy import read_policy
 
-    planned = plan_once(Path(directory or accounts), state, registry(), secret_check(secrets), read_policy(policy))
+    place = place_of(Path(directory or accounts), git, branch, path, git_dir, rev)
+    planned = plan_once(place, state, registry(), secret_check(secrets), read_policy(policy))
     show_findings(planned.reading)
     if planned.reading.main_missing:
         from reconciler.core.errors import Unavailable

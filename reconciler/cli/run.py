@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from reconciler.cli.git import (
+    DEFAULT_BRANCH,
+    DEFAULT_GIT_DIR,
+    DEFAULT_PATH,
+    BranchName,
+    GitDir,
+    GitUrl,
+    PathInside,
+    branch_of,
+)
 from reconciler.cli.options import (
     DEFAULT_ACCOUNTS,
     DEFAULT_SECRETS,
@@ -21,8 +32,11 @@ from reconciler.cli.options import (
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
+    from reconciler.runtime.following import FollowedBranch
     from reconciler.runtime.heartbeat import Heartbeats
     from reconciler.runtime.observer import Observer
+    from reconciler.runtime.supervisor import House
+    from reconciler.source.git import Branch
     from reconciler.store.database import Store
     from reconciler.store.lease import Lease
 
@@ -33,6 +47,19 @@ def run(
     state: State = DEFAULT_STATE,
     secrets: Secrets = DEFAULT_SECRETS,
     policy: PolicyFile = None,
+    git: GitUrl = None,
+    branch: BranchName = DEFAULT_BRANCH,
+    path: PathInside = DEFAULT_PATH,
+    git_dir: GitDir = DEFAULT_GIT_DIR,
+    allowed_signers: Annotated[
+        Path | None,
+        typer.Option(
+            "--allowed-signers",
+            metavar="FILE",
+            envvar="RECONCILER_ALLOWED_SIGNERS",
+            help="With --git: follow only commits signed by an SSH key of this file.",
+        ),
+    ] = None,
     no_apply: Annotated[bool, typer.Option("--no-apply", help="Only follow what `apply` applies.")] = False,
     metrics: Annotated[
         str | None,
@@ -53,6 +80,30 @@ def run(
     Exits 0 after a clean end, 1 if a part of it died or was stuck, 75 if another process writes to the same state, 78
     if the state is a backup that was put in place and --after-restore does not say so.
     """
+    from reconciler.runtime.telemetry import configure_logs
+
+    followed = branch_of(git, branch, path, git_dir, allowed_signers) if git is not None else None
+    if followed is None and allowed_signers is not None:
+        raise typer.BadParameter("--allowed-signers: only commits are signed; name the repository with --git")
+    configure_logs("debug" if debug else "info")
+    folder = Path(directory or accounts)
+    wanted = _Wanted(folder, followed, policy, metrics, no_apply=no_apply, after_restore=after_restore)
+    _supervise(wanted, state, secrets)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a run is to do. `branch` None: it looks at the folder."""
+
+    folder: Path
+    branch: Branch | None
+    policy: Path | None
+    metrics: str | None
+    no_apply: bool
+    after_restore: bool
+
+
+def _supervise(wanted: _Wanted, state: str, secrets: Path) -> None:
     import os
     from contextlib import ExitStack
 
@@ -64,11 +115,10 @@ def run(
     from reconciler.runtime.restoring import begin_restored
     from reconciler.runtime.supervisor import Supervisor
     from reconciler.runtime.systemd import Notifier
-    from reconciler.runtime.telemetry import configure_logs
+    from reconciler.source.files import Folder, Watched
     from reconciler.store.lease import Right
 
-    configure_logs("debug" if debug else "info")
-    wired = house(state, secrets, create=not no_apply, restored=after_restore, policy=policy)
+    wired = house(state, secrets, create=not wanted.no_apply, restored=wanted.after_restore, policy=wanted.policy)
     beats = Heartbeats(limits_of(wired.settings))
     with ExitStack() as held:
         supervisor: list[Supervisor] = []
@@ -77,16 +127,29 @@ def run(
             for running in supervisor:
                 running.lease_lost()
 
-        rights = [Right.MAIL] if no_apply else [Right.MAIL, Right.APPLY]
+        rights = [Right.MAIL] if wanted.no_apply else [Right.MAIL, Right.APPLY]
         leases = {right: held.enter_context(holding(wired.store, right, "run", lost, beats)) for right in rights}
-        if after_restore:
+        if wanted.after_restore:
             begin_restored(wired.store, utc_now())
-        observer = _served(metrics, wired.store, beats, list(leases.values()), held) if metrics else beats
+        observer = _served(wanted.metrics, wired.store, beats, list(leases.values()), held) if wanted.metrics else beats
         watchdog = Watchdog(beats, Notifier(os.environ))
-        root = Path(directory or accounts)
-        supervisor.append(Supervisor(wired, root, leases.get(Right.APPLY), watchdog, observer))
+        lease = leases.get(Right.APPLY)
+        place: Watched = Folder(wanted.folder)
+        if wanted.branch is not None and lease is not None:
+            place = _followed(wanted.branch, wired, lease)
+        supervisor.append(Supervisor(wired, place, lease, watchdog, observer))
         supervisor[0].run()
     raise typer.Exit(ExitCode.FINDINGS.value if supervisor[0].died else ExitCode.CLEAN.value)
+
+
+def _followed(branch: Branch, house: House, lease: Lease) -> FollowedBranch:
+    """The branch, fetched now and then as the operators say."""
+    from reconciler.runtime.clock import utc_now
+    from reconciler.runtime.following import FollowedBranch
+    from reconciler.source.git import Mirror
+
+    mirror = Mirror(branch, house.settings.git_seconds)
+    return FollowedBranch(mirror, house.store, lease, house.settings.git_poll_seconds, utc_now)
 
 
 def _served(address: str, store: Store, beats: Heartbeats, leases: list[Lease], held: ExitStack) -> Observer:

@@ -8,6 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from reconciler.cli.git import (
+    DEFAULT_BRANCH,
+    DEFAULT_GIT_DIR,
+    DEFAULT_PATH,
+    BranchName,
+    GitDir,
+    GitUrl,
+    PathInside,
+    Rev,
+    place_of,
+)
 from reconciler.cli.options import DEFAULT_ACCOUNTS, Accounts, Directory, PolicyFile, colour_wanted
 
 if TYPE_CHECKING:
@@ -34,23 +45,30 @@ def validate(
         FindingsFormat,
         typer.Option("--format", help="For people, for programs, or as the checks of a repository show it."),
     ] = FindingsFormat.TEXT,
+    git: GitUrl = None,
+    branch: BranchName = DEFAULT_BRANCH,
+    path: PathInside = DEFAULT_PATH,
+    git_dir: GitDir = DEFAULT_GIT_DIR,
+    rev: Rev = None,
 ) -> None:
     """Check the account files, and the policy file if one is given.
 
     Names every error of every file, with its line, in one run. Exits 0 if all is well, 1 with errors (with --strict:
-    or warnings), 75 if the folder cannot be listed.
+    or warnings), 75 if the folder cannot be listed, or the branch not be fetched.
     """
     from reconciler.cli.compose import registry
     from reconciler.core.policy import BUILT_IN
     from reconciler.report.findings import Checked
-    from reconciler.runtime.desired import read_desired
+    from reconciler.runtime.desired import read_place
     from reconciler.source.policy import load_policy
 
     folder = Path(directory or accounts)
     loaded = load_policy(policy)
-    reading = read_desired(folder, registry(), policy=loaded.policy or BUILT_IN)
+    place = place_of(folder, git, branch, path, git_dir, rev)
+    reading = read_place(place, registry(), policy=loaded.policy or BUILT_IN)
     findings = (*_seen_from(folder, loaded.findings), *reading.findings)
-    checked = Checked(reading.files, reading.tenants, reading.accounts, findings, _from_here(folder))
+    shown = path if git is not None else _from_here(folder)
+    checked = Checked(reading.files, reading.tenants, reading.accounts, findings, shown)
     typer.echo(_rendered(checked, output), nl=False)
     raise typer.Exit(_exit_code(checked, strict=strict))
 

@@ -59,7 +59,7 @@ def diff(
         base=BaseKind.APPLIED if applied.units else BaseKind.NOTHING,
         state=state,
         source=desired.source,
-        commit=desired.commit,
+        commit=desired.commit.id if desired.commit is not None else None,
         tenants=tuple(replace(plan, guards=guards[plan.tenant]) for plan in plans),
         held=tuple(sorted(desired.held, key=unit_order)),
         secrets_to_provide=_secrets_to_provide(desired, has_secret),

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from reconciler.core.account import MAIN, Account, Document, TenantDocument
 from reconciler.core.binding import Destination
+from reconciler.core.commit import Commit
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class DesiredState:
     units: Mapping[str, Slice]
     held: frozenset[str]
     source: str
-    commit: str | None = None
+    commit: Commit | None = None
 
 
 class AccountStatus(StrEnum):
@@ -100,7 +101,8 @@ class AppliedUnit:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A line of the history: what was accepted, when, from where. `retired` says that the unit's file was removed."""
+    """A line of the history: what was accepted, when, from where. `author` is the commit's, or who applied a folder;
+    `committed_at` is None for a folder. `retired` says that the unit's file was removed."""
 
     id: int
     unit: str
@@ -108,6 +110,7 @@ class Revision:
     source: str
     commit: str | None
     author: str | None
+    committed_at: datetime | None
     applied_at: datetime
     retired: bool
 

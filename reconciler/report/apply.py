@@ -58,6 +58,7 @@ def history_json(revisions: Sequence[Revision]) -> str:
                 "source": revision.source,
                 "commit": revision.commit,
                 "author": revision.author,
+                "committed_at": instant(revision.committed_at),
                 "applied_at": instant(revision.applied_at),
             }
             for revision in revisions

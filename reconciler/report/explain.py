@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from reconciler.core.account import Account, AccountType
+from reconciler.core.commit import Commit
 from reconciler.core.difference import dump, leaves
 from reconciler.core.finding import CodeEntry, Severity
 from reconciler.core.revision import Origin
@@ -28,7 +29,8 @@ class Setting:
 class ExplainedAccount:
     """An account as it runs. `status`, `revision` and `since` None: it is not applied yet.
 
-    `pending`: the files say something else by now, so the places are those of the account when it was applied.
+    `commit`: that of the revision, if it came from Git. `pending`: the files say something else by now, so the places
+    are those of the account when it was applied.
     """
 
     label: str
@@ -37,6 +39,7 @@ class ExplainedAccount:
     since: datetime | None
     pending: bool
     settings: tuple[Setting, ...]
+    commit: Commit | None = None
 
 
 def settings_of(account: Account, locate: Callable[[str], Origin]) -> tuple[Setting, ...]:
@@ -57,6 +60,9 @@ def account_json(explained: ExplainedAccount) -> str:
         "account": explained.label,
         "status": explained.status,
         "revision": explained.revision,
+        "commit": explained.commit.id if explained.commit else None,
+        "author": explained.commit.author if explained.commit else None,
+        "committed_at": instant(explained.commit.committed_at) if explained.commit else None,
         "since": instant(explained.since),
         "pending": explained.pending,
         "settings": [
@@ -80,6 +86,8 @@ def account_text(explained: ExplainedAccount) -> str:
     else:
         stands = f"{explained.status} since {instant(explained.since)}, revision {explained.revision}"
     lines = [visible(f"{explained.label}: {stands}")]
+    if (commit := explained.commit) is not None:
+        lines.append(visible(f"commit {commit.id[:12]} by {commit.author}, {instant(commit.committed_at)}"))
     if explained.pending:
         lines.append("the files say something else by now, see: reconciler plan")
     rows = [

@@ -17,7 +17,7 @@ from reconciler.core.registry import Registry
 from reconciler.core.revision import NOTHING_APPLIED, AppliedState, DesiredState, Slice, digest
 from reconciler.core.shape import account_alone, read_shape
 from reconciler.core.validation import check_drafts
-from reconciler.source.files import Loaded, UnitFiles, load
+from reconciler.source.files import Folder, Loaded, Place, UnitFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,19 @@ def read_desired(
     root: Path, registry: Registry, applied: AppliedState = NOTHING_APPLIED, policy: Policy = BUILT_IN
 ) -> Reading:
     """Read and judge the folder. Raises Unavailable if it is missing or cannot be listed."""
+    return read_place(Folder(root), registry, applied, policy)
+
+
+def read_place(
+    place: Place, registry: Registry, applied: AppliedState = NOTHING_APPLIED, policy: Policy = BUILT_IN
+) -> Reading:
+    """Read and judge a folder, or what a repository holds of one. Raises Unavailable if it cannot be had."""
     with _collector_paused():
-        return judge(root, load(root), registry, applied, policy)
+        return judge(place, place.load(), registry, applied, policy)
 
 
 def judge(
-    root: Path,
+    place: Place | Path,
     loaded: Loaded,
     registry: Registry,
     applied: AppliedState = NOTHING_APPLIED,
@@ -61,7 +68,7 @@ def judge(
             if draft is not None:
                 drafts.append(draft)
         findings += check_drafts(drafts, _with_errors(findings), registry, applied, policy)
-        return _reading(root, loaded, drafts, findings)
+        return _reading(str(place), loaded, drafts, findings)
 
 
 @contextmanager
@@ -76,7 +83,7 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _reading(root: Path, loaded: Loaded, drafts: list[Draft], findings: list[Finding]) -> Reading:
+def _reading(source: str, loaded: Loaded, drafts: list[Draft], findings: list[Finding]) -> Reading:
     held = _with_errors(findings)
     units = {
         draft.unit: _slice(draft, draft.document)
@@ -84,7 +91,7 @@ def _reading(root: Path, loaded: Loaded, drafts: list[Draft], findings: list[Fin
         if draft.unit not in held and draft.document is not None
     }
     return Reading(
-        desired=DesiredState(units, frozenset(held), str(root)),
+        desired=DesiredState(units, frozenset(held), source, loaded.commit),
         findings=tuple(sorted(findings)),
         files=loaded.files,
         tenants=len(loaded.listed - {MAIN}),

@@ -144,6 +144,8 @@ def _revision(connection: Connection, revision_id: int | None) -> dict[str, Any]
         "digest": row.digest,
         "source": row.source,
         "commit": row.commit,
+        "author": row.author,
+        "committed_at": instant(row.committed_at),
         "applied_at": instant(row.applied_at),
     }
 

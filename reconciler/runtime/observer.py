@@ -26,7 +26,7 @@ class Observer:
         """A try to send ended."""
 
     def looked(self, outcome: str) -> None:
-        """The accounts folder was looked at: `ok`, `unavailable` or `failed`."""
+        """The accounts folder was looked at: `ok`, `unavailable`, `refused` or `failed`."""
 
     def committed(self, pieces: int, seconds: float) -> None:
         """The writer committed so many pieces of work, or failed to."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from reconciler.core.diff import diff, touched
 from reconciler.core.errors import ExitCode, NotSetUp, worst
@@ -14,7 +13,8 @@ from reconciler.core.plan import HasSecret, Plan
 from reconciler.core.policy import BUILT_IN, Policy
 from reconciler.core.registry import Registry
 from reconciler.core.revision import NOTHING_APPLIED
-from reconciler.runtime.desired import Reading, read_desired
+from reconciler.runtime.desired import Reading, read_place
+from reconciler.source.files import Place
 from reconciler.store.applied import read_applied
 from reconciler.store.database import Store, open_store
 from reconciler.store.standing import acknowledged, read_impacts
@@ -38,19 +38,21 @@ class Planned:
         )
 
 
-def plan_once(root: Path, state: str, registry: Registry, has_secret: HasSecret, policy: Policy = BUILT_IN) -> Planned:
-    """The plan that leads from the applied state at `state` (or from none) to what `root` holds.
+def plan_once(
+    place: Place, state: str, registry: Registry, has_secret: HasSecret, policy: Policy = BUILT_IN
+) -> Planned:
+    """The plan that leads from the applied state at `state` (or from none) to what the place holds.
 
-    Raises Unavailable if the folder cannot be listed or the store does not answer.
+    Raises Unavailable if it cannot be had or the store does not answer.
     """
     with existing(state) as store:
         if store is None:
-            reading = read_desired(root, registry, policy=policy)
+            reading = read_place(place, registry, policy=policy)
             plan = diff(reading.desired, NOTHING_APPLIED, {}, has_secret=has_secret, state=state, policy=policy)
             return Planned(plan, reading, frozenset())
         with store.read() as connection:
             applied = read_applied(connection, registry)
-            reading = read_desired(root, registry, applied, policy)
+            reading = read_place(place, registry, applied, policy)
             impacts = read_impacts(connection, touched(reading.desired, applied))
             passed = acknowledged(connection)
         plan = diff(reading.desired, applied, impacts, has_secret=has_secret, state=store.url, policy=policy)

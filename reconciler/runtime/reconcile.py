@@ -6,20 +6,19 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import structlog
 
-from reconciler.core.errors import ReconcilerError, Unavailable
+from reconciler.core.errors import ReconcilerError, Unavailable, Unsafe
 from reconciler.core.finding import Severity
 from reconciler.core.outcome import ApplyResult, Result
 from reconciler.core.policy import BUILT_IN, Policy
 from reconciler.core.registry import Registry
 from reconciler.runtime.apply import reconcile_once
-from reconciler.runtime.desired import Reading, read_desired
+from reconciler.runtime.desired import Reading, read_place
 from reconciler.runtime.observer import UNOBSERVED, Observer
 from reconciler.runtime.step import Clock
-from reconciler.source.files import fingerprint
+from reconciler.source.files import Watched
 from reconciler.source.watch import Watcher
 from reconciler.store.applied import any_draining, finish_draining, purge_retired, purgeable, read_applied
 from reconciler.store.database import Store
@@ -30,12 +29,12 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a look needs: the folder, the store to apply to, and the right to write to it.
+    """What a look needs: the place to look at, the store to apply to, and the right to write to it.
 
     `policy` reads the operators' policy anew; it raises Invalid if that cannot be used.
     """
 
-    root: Path
+    place: Watched
     store: Store
     registry: Registry
     lease: Lease
@@ -68,6 +67,9 @@ class ReconcileLoop:
         except Unavailable as error:
             self._seen, outcome = None, "unavailable"
             log.warning("source.unavailable", reason=str(error))
+        except Unsafe as error:
+            self._seen, outcome = None, "refused"
+            log.error("source.refused", reason=str(error))
         except ReconcilerError as error:
             self._seen = None
             log.error("reconcile.failed", reason=str(error))
@@ -78,18 +80,18 @@ class ReconcileLoop:
         self._finish_draining()
         # Nothing but the folder's bytes decides whether there is work, never what an event said.
         policy = source.policy()
-        if self._seen is not None and (fingerprint(source.root), policy) == self._seen:
+        if self._seen is not None and (source.place.fingerprint(), policy) == self._seen:
             return
         with source.store.read() as connection:
             applied = read_applied(connection, source.registry)
-        reading = read_desired(source.root, source.registry, applied, policy)
+        reading = read_place(source.place, source.registry, applied, policy)
         now = source.clock()
-        settling = _settling(source.root, reading, now, source.settle)
+        settling = _settling(source.place, reading, now, source.settle)
         result = reconcile_once(
             source.store,
             source.registry,
             reading,
-            source=str(source.root),
+            source=str(source.place),
             now=now,
             has_secret=source.has_secret,
             lease=source.lease,
@@ -135,17 +137,15 @@ class ReconcileLoop:
                 )
 
 
-def _settling(root: Path, reading: Reading, now: datetime, settle: timedelta) -> frozenset[str]:
+def _settling(place: Watched, reading: Reading, now: datetime, settle: timedelta) -> frozenset[str]:
     """The units whose broken files were written just now: most likely they are being written still."""
     young = set()
     for finding in reading.findings:
-        if finding.severity is Severity.ERROR and finding.unit and _age(root / finding.file, now) < settle:
+        if finding.severity is Severity.ERROR and finding.unit and _young(place, finding.file, now, settle):
             young.add(finding.unit)
     return frozenset(young)
 
 
-def _age(path: Path, now: datetime) -> timedelta:
-    try:
-        return timedelta(seconds=abs(now.timestamp() - path.lstat().st_mtime))
-    except (OSError, ValueError):
-        return timedelta.max
+def _young(place: Watched, file: str, now: datetime, settle: timedelta) -> bool:
+    written = place.written(file)
+    return written is not None and abs(now.timestamp() - written) < settle.total_seconds()

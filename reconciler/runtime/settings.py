@@ -15,6 +15,8 @@ class RunSettings(BaseSettings):
         5.0, gt=0, description="How often the accounts folder is looked at, whatever events say."
     )
     watch_events: bool = Field(True, description="Whether file events shorten the wait for the next look.")
+    git_poll_seconds: float = Field(30.0, gt=0, description="How often a branch is fetched; SIGHUP fetches at once.")
+    git_seconds: float = Field(120.0, gt=0, description="Time for one call of git, a fetch included.")
     settle_seconds: float = Field(2.0, ge=0, description="A file younger than this that fails is settling, not held.")
     connect_seconds: float = Field(10.0, gt=0, description="Time to connect, TLS and greeting included.")
     command_seconds: float = Field(30.0, gt=0, description="Time for one answer of a mail server.")

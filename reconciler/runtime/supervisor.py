@@ -36,6 +36,7 @@ from reconciler.runtime.settings import RunSettings
 from reconciler.runtime.step import Tools
 from reconciler.runtime.suspending import SuspensionWatch
 from reconciler.runtime.writer import Writer
+from reconciler.source.files import Folder, Watched
 from reconciler.source.policy import read_policy
 from reconciler.source.secret import SecretStore
 from reconciler.source.watch import Watcher
@@ -94,12 +95,15 @@ def new_boot() -> str:
 
 
 class Supervisor:
-    """A running system over one accounts folder. `lease` is the right to apply; None only follows what others apply.
+    """A running system over one place of desired state. `lease` is the right to apply; None only follows what others
+    apply.
 
     `observer` is told what the loops do, their heartbeats included; `watchdog` looks after those.
     """
 
-    def __init__(self, house: House, root: Path, lease: Lease | None, watchdog: Watchdog, observer: Observer) -> None:
+    def __init__(
+        self, house: House, place: Watched, lease: Lease | None, watchdog: Watchdog, observer: Observer
+    ) -> None:
         self._house, self._watchdog, self._observer = house, watchdog, observer
         self._stop, self._mail, self._post = threading.Event(), threading.Event(), threading.Event()
         settings, boot = house.settings, new_boot()
@@ -111,20 +115,22 @@ class Supervisor:
         self._reminding = Reminding(house.store, self._writer, house.registry, house.secrets, utc_now, observer)
         self._suspensions = SuspensionWatch(house.store, self._refresh, utc_now, observer)
         rests = partial(observer.beat, Loop.RECONCILE)
-        self._watcher = Watcher(root, settings.poll_seconds, settings.watch_events, rests)
+        self._place = place
+        root = place.root if isinstance(place, Folder) and settings.watch_events else None
+        self._watcher = Watcher(root, settings.poll_seconds, rests)
         if lease is None:
             self._follow: Callable[[threading.Event], None] = Follower(house, self._watcher, self._refresh).run
         else:
             has_secret, settle = _HasSecret(house.secrets), timedelta(seconds=settings.settle_seconds)
             policy = partial(read_policy, house.policy_file)
-            source = Source(root, house.store, house.registry, lease, has_secret, utc_now, settle, policy)
+            source = Source(place, house.store, house.registry, lease, has_secret, utc_now, settle, policy)
             self._follow = ReconcileLoop(source, self._watcher, self._refresh, observer).run
 
     def run(self) -> None:
         """Run until SIGINT or SIGTERM, then end cleanly after what is in hand; SIGHUP means look again now."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
-        signal.signal(signal.SIGHUP, lambda *_: self._watcher.wake())
+        signal.signal(signal.SIGHUP, self._on_hangup)
         self._refresh()
         log.info("run.started")
         loops = [
@@ -176,6 +182,10 @@ class Supervisor:
 
     def _on_signal(self, _number: int, _frame: object) -> None:
         self._stop.set()
+
+    def _on_hangup(self, _number: int, _frame: object) -> None:
+        self._place.renew()
+        self._watcher.wake()
 
     def _refresh(self) -> None:
         """Give the engine the accounts of the state that is applied now, but for those that are suspended."""

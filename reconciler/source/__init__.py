@@ -1,1 +1,1 @@
-"""Where desired state and secrets come from: files with positions, watched for change; secrets by reference."""
+"""Where desired state and secrets come from: watched files or a branch in Git; secrets by reference."""

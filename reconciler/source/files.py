@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from reconciler.core.account import MAIN
+from reconciler.core.commit import Commit
 from reconciler.core.finding import Finding
-from reconciler.source.listing import TENANT_FILE, RawUnit, list_folder
+from reconciler.source.listing import TENANT_FILE, Listing, RawUnit, list_folder
 from reconciler.source.yaml_reader import Document, read_yaml
 
 
@@ -32,13 +34,15 @@ class UnitFiles:
 class Loaded:
     """A successfully listed folder. A unit that is not in `listed` has been removed; every other one has not.
 
-    `fingerprint`: SHA-256 (hex) over names and contents. `files`: how many .yaml files there are.
+    `fingerprint`: SHA-256 (hex) over names and contents. `files`: how many .yaml files there are. `commit`: where
+    it stood, if that is Git.
     """
 
     units: Mapping[str, UnitFiles]
     findings: tuple[Finding, ...]
     fingerprint: str
     files: int
+    commit: Commit | None = None
 
     @property
     def listed(self) -> frozenset[str]:
@@ -46,9 +50,61 @@ class Loaded:
         return frozenset(self.units)
 
 
+class Place(Protocol):
+    """Where desired state is read from; `str()` of it is what people are shown."""
+
+    def load(self) -> Loaded:
+        """Read it. Raises Unavailable if it cannot be had, which is never the same as empty."""
+
+
+class Watched(Place, Protocol):
+    """A place that is looked at again and again."""
+
+    def fingerprint(self) -> str:
+        """The same for as long as nothing has changed; to be asked before each `load`. Raises Unavailable."""
+
+    def written(self, file: str) -> float | None:
+        """When a file was written, in seconds since 1970; None if it cannot be half written, or is gone."""
+
+    def renew(self) -> None:
+        """Take nothing for known at the next look; safe in a signal handler."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """An accounts folder on disk."""
+
+    root: Path
+
+    def __str__(self) -> str:
+        return str(self.root)
+
+    def load(self) -> Loaded:
+        """Read the folder. Raises Unavailable if it is missing or cannot be listed, and nothing else."""
+        return load(self.root)
+
+    def fingerprint(self) -> str:
+        """The folder's fingerprint without parsing it, for the poll. Raises Unavailable as `load` does."""
+        return list_folder(self.root).fingerprint
+
+    def written(self, file: str) -> float | None:
+        """The time of the file's last change; None if it is gone."""
+        try:
+            return (self.root / file).lstat().st_mtime
+        except (OSError, ValueError):
+            return None
+
+    def renew(self) -> None:
+        """Nothing is ever taken for known."""
+
+
 def load(root: Path) -> Loaded:
     """Read the accounts folder. Raises Unavailable if it is missing or cannot be listed, and nothing else."""
-    listing = list_folder(root)
+    return from_listing(list_folder(root))
+
+
+def from_listing(listing: Listing, commit: Commit | None = None) -> Loaded:
+    """The documents of what was listed, on disk or at a commit."""
     findings = list(listing.findings)
     units = {}
     for unit, raw in listing.units.items():
@@ -57,7 +113,7 @@ def load(root: Path) -> Loaded:
     if MAIN not in units:
         message = "main.yaml is missing; without the two main accounts nothing advances"
         findings.append(Finding("main.yaml", 1, 1, "", "E107", message, MAIN))
-    return Loaded(units, tuple(findings), listing.fingerprint, listing.files)
+    return Loaded(units, tuple(findings), listing.fingerprint, listing.files, commit)
 
 
 def with_texts(loaded: Loaded, texts: Mapping[str, str]) -> Loaded:
@@ -75,11 +131,6 @@ def with_texts(loaded: Loaded, texts: Mapping[str, str]) -> Loaded:
         documents = tuple(sorted((*others, document), key=lambda d: d.file))
         units[unit] = replace(old, documents=documents, complete=old.complete and document.usable)
     return Loaded(units, tuple(findings), loaded.fingerprint, loaded.files + added)
-
-
-def fingerprint(root: Path) -> str:
-    """The folder's fingerprint without parsing it, for the poll. Raises Unavailable as `load` does."""
-    return list_folder(root).fingerprint
 
 
 def _documents(raw: RawUnit) -> UnitFiles:

@@ -1,6 +1,7 @@
 """Which files of the accounts folder belong to which unit, and what else lies there; parses nothing.
 
-Nothing but regular files is ever opened, so that a pipe or device cannot hold the reader up. Links are followed as long
+The rules are the same for a folder on disk and for a commit in Git; a `Tree` is what they have in common. On disk
+nothing but regular files is ever opened, so that a pipe or device cannot hold the reader up. Links are followed as long
 as they stay inside the folder: that is how a mounted ConfigMap looks.
 """
 
@@ -10,9 +11,9 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from reconciler.core.account import MAIN
 from reconciler.core.errors import Unavailable
@@ -24,6 +25,8 @@ _SLUG = re.compile(SLUG_PATTERN)
 _LONGEST_NAME = 40
 _IGNORED_NAMES = re.compile(r"^(README|LICENSE|CODEOWNERS)(?!.*\.ya?ml$)", re.DOTALL)
 TENANT_FILE = "tenant.yaml"
+_MOST_SWAPS = 5
+"""How often a folder that is swapped while it is read is read anew; what is left over the next look mends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +60,49 @@ class Listing:
     files: int
 
 
+class Refused(Exception):
+    """An entry of a tree that is never read; the text says why and how to mend it."""
+
+
+class Tree(Protocol):
+    """A folder as the reader sees it. Names are relative to it, with `/`; the folder itself is the empty name."""
+
+    def names(self, folder: str) -> list[str]:
+        """What lies in a folder, sorted. Raises OSError."""
+
+    def is_folder(self, name: str) -> bool:
+        """True for a folder, False for a file, links followed. Raises Refused for all else, and OSError."""
+
+    def data(self, name: str) -> tuple[bytes, int]:
+        """A file's bytes and its size; of a larger file than SIZE_CAP just enough to tell. Raises OSError."""
+
+
 def list_folder(root: Path) -> Listing:
     """List the accounts folder and read its files' bytes.
 
     Raises Unavailable if the folder is missing or cannot be listed; everything less becomes a finding.
     """
     try:
-        with os.scandir(root) as entries:
-            names = sorted(entry.name for entry in entries)
-        real_root = os.path.realpath(root)
+        for _ in range(_MOST_SWAPS):
+            generation = _generation(root)
+            listing = list_tree(_Folder(root))
+            if _generation(root) == generation:
+                break
+        return listing
     except OSError as error:
         raise Unavailable(
             f"the accounts folder {root} cannot be listed ({error.strerror}); nothing is changed until it can"
         ) from error
-    return _Reader(os.fspath(root), real_root).read(names)
+
+
+def _generation(root: Path) -> tuple[str, str]:
+    """Which of the folders that are swapped behind a link is read: git-sync swaps the folder, a ConfigMap `..data`."""
+    return os.path.realpath(root), os.path.realpath(root / "..data")
+
+
+def list_tree(tree: Tree) -> Listing:
+    """List a tree by the rules of the accounts folder. Raises OSError if the tree itself cannot be listed."""
+    return _Reader(tree).read(tree.names(""))
 
 
 def shown(name: str) -> str:
@@ -82,9 +114,8 @@ def shown(name: str) -> str:
 class _Reader:
     """Walks one accounts folder; collects units, findings and the fingerprint."""
 
-    def __init__(self, root: str, real_root: str) -> None:
-        self._root = root
-        self._inside = real_root.rstrip(os.sep) + os.sep
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
         self._units: dict[str, RawUnit] = {}
         self._findings: list[Finding] = []
         self._hash = hashlib.sha256()
@@ -99,11 +130,11 @@ class _Reader:
     def _top(self, name: str) -> None:
         """One entry of the accounts folder itself."""
         stem, ending = _stem_and_ending(name)
-        mode = self._mode(name, stem if ending in (".yaml", ".yml") else name)
-        if mode is None:
+        unit = stem if ending in (".yaml", ".yml") else name
+        is_folder = self._is_folder(name, unit)
+        if is_folder is None:
             return
-        if stat.S_ISDIR(mode):
-            unit = stem if ending in (".yaml", ".yml") else name
+        if is_folder:
             if ending:
                 self._refuse(name, unit, "E110", "a folder of a tenant is named after it, without an ending")
             elif self._names_a_unit(name, unit):
@@ -116,30 +147,15 @@ class _Reader:
         else:
             self._ignore(name)
 
-    def _mode(self, name: str, unit: str) -> int | None:
-        """The kind of a file, links followed; None (and a finding) if that leads nowhere or out of the folder."""
-        path = f"{self._root}/{name}"
+    def _is_folder(self, name: str, unit: str) -> bool | None:
+        """Whether this is a folder or a file; None (and a finding) if it is neither or cannot be looked at."""
         try:
-            mode = os.lstat(path).st_mode
-            if stat.S_ISLNK(mode):
-                mode = self._link_mode(path, name, unit)
+            return self._tree.is_folder(name)
+        except Refused as reason:
+            self._refuse(name, unit, "E110", str(reason))
         except OSError as error:
             self._refuse(name, unit, "E001", f"the file cannot be looked at ({error.strerror})")
-            return None
-        if mode and not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-            self._refuse(name, unit, "E110", "this is a pipe, socket or device; it is not opened, remove it")
-            return None
-        return mode or None
-
-    def _link_mode(self, path: str, name: str, unit: str) -> int:
-        if not (os.path.realpath(path) + os.sep).startswith(self._inside):
-            self._refuse(name, unit, "E110", "the link leads out of the accounts folder; put the file itself here")
-            return 0
-        try:
-            return Path(path).stat().st_mode
-        except OSError as error:
-            self._refuse(name, unit, "E110", f"the link leads nowhere ({error.strerror}); remove or mend it")
-            return 0
+        return None
 
     def _names_a_unit(self, name: str, unit: str) -> bool:
         if "\ufffd" in unit or not unit.isprintable():
@@ -166,8 +182,7 @@ class _Reader:
         unit = self._unit(name)
         unit.is_folder = True
         try:
-            with os.scandir(f"{self._root}/{name}") as entries:
-                inner = sorted(entry.name for entry in entries)
+            inner = self._tree.names(name)
         except OSError as error:
             self._refuse(name, name, "E001", f"the folder cannot be listed ({error.strerror}); check its permissions")
             return
@@ -182,11 +197,11 @@ class _Reader:
 
     def _inner(self, path: str, name: str, unit: str) -> None:
         """One entry of a tenant's folder."""
-        mode = self._mode(path, unit)
-        if mode is None:
+        is_folder = self._is_folder(path, unit)
+        if is_folder is None:
             return
         stem, ending = _stem_and_ending(name)
-        if stat.S_ISDIR(mode):
+        if is_folder:
             self._refuse(path, unit, "E103", "a tenant's folder holds files only; move its files up")
         elif ending == ".yaml":
             if "\ufffd" in shown(name) or not name.isprintable():
@@ -201,14 +216,13 @@ class _Reader:
     def _read_file(self, name: str, unit: str) -> None:
         self._files += 1
         try:
-            data = _regular_bytes(f"{self._root}/{name}")
+            data, size = self._tree.data(name)
         except OSError as error:
             message = f"the file cannot be read ({error.strerror}); check its permissions"
             self._refuse(name, unit, "E001", message)
             return
         self._note(name, data)
         if len(data) > SIZE_CAP:
-            size = Path(self._root, name).stat().st_size
             self._refuse(name, unit, "E002", too_large(size))
             return
         self._unit(unit).files.append(RawFile(name, data))
@@ -236,6 +250,50 @@ class _Reader:
             self._hash.update(part)
 
 
+class _Folder:
+    """A folder on disk."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = os.fspath(root)
+        self._inside = os.path.realpath(root).rstrip(os.sep) + os.sep
+
+    def names(self, folder: str) -> list[str]:
+        with os.scandir(f"{self._root}/{folder}" if folder else self._root) as entries:
+            return sorted(entry.name for entry in entries)
+
+    def is_folder(self, name: str) -> bool:
+        path = f"{self._root}/{name}"
+        mode = os.lstat(path).st_mode
+        if stat.S_ISLNK(mode):
+            mode = self._link_mode(path)
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise Refused("this is a pipe, socket or device; it is not opened, remove it")
+        return stat.S_ISDIR(mode)
+
+    def _link_mode(self, path: str) -> int:
+        if not (os.path.realpath(path) + os.sep).startswith(self._inside):
+            raise Refused("the link leads out of the accounts folder; put the file itself here")
+        try:
+            return Path(path).stat().st_mode
+        except OSError as error:
+            raise Refused(f"the link leads nowhere ({error.strerror}); remove or mend it") from error
+
+    def data(self, name: str) -> tuple[bytes, int]:
+        """At most one byte more than the cap of a regular file; raises OSError for everything else."""
+        path = f"{self._root}/{name}"
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise OSError(0, "not a regular file any more")
+            data = b""
+            while len(data) <= SIZE_CAP and (chunk := os.read(descriptor, SIZE_CAP + 1)):
+                data += chunk
+            return data, max(status.st_size, len(data))
+        finally:
+            os.close(descriptor)
+
+
 def _is_ignored(name: str) -> bool:
     return name.startswith(".") or _IGNORED_NAMES.match(name) is not None
 
@@ -244,20 +302,3 @@ def _stem_and_ending(name: str) -> tuple[str, str]:
     """`acme.yaml` as `acme` and `.yaml`; a name without a dot has an empty ending."""
     stem, dot, ending = name.rpartition(".")
     return (stem, dot + ending) if dot else (name, "")
-
-
-def _regular_bytes(path: str) -> bytes:
-    """At most one byte more than the cap of a regular file; raises OSError for everything else."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(0, "not a regular file any more")
-        chunks: Iterator[bytes] = iter(lambda: os.read(descriptor, SIZE_CAP + 1), b"")
-        data = b""
-        for chunk in chunks:
-            data += chunk
-            if len(data) > SIZE_CAP:
-                break
-        return data
-    finally:
-        os.close(descriptor)

@@ -18,13 +18,13 @@ class Watcher:
     """Wakes its caller at the start, after file events, on `wake()`, and at the latest after `poll` seconds.
 
     The poll is the guarantee and events are the shortcut: a folder that is swapped behind a link, or vanishes and
-    comes back, is seen by the poll even where no event is. `on_rest` is called now and then while the caller waits.
+    comes back, is seen by the poll even where no event is. `root` is the folder whose events are followed; None: there
+    is none. `on_rest` is called now and then while the caller waits.
     """
 
-    def __init__(self, root: Path, poll: float, use_events: bool, on_rest: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, root: Path | None, poll: float, on_rest: Callable[[], None] = lambda: None) -> None:
         self._root = root
         self._poll = poll
-        self._use_events = use_events
         self._on_rest = on_rest
         # A SimpleQueue is the one primitive that a signal handler may use while its own thread waits on it.
         self._hints: SimpleQueue[None] = SimpleQueue()
@@ -36,8 +36,12 @@ class Watcher:
     def changes(self, stop: threading.Event) -> Iterator[None]:
         """Yields whenever it is time to look again; ends within half a second after `stop` is set."""
         ended = threading.Event()
-        thread = threading.Thread(target=self._follow_events, args=(ended,), name="watch-accounts", daemon=True)
-        if self._use_events:
+        threads = [
+            threading.Thread(target=self._follow_events, args=(root, ended), name="watch-accounts", daemon=True)
+            for root in (self._root,)
+            if root is not None
+        ]
+        for thread in threads:
             thread.start()
         try:
             while not stop.is_set():
@@ -45,7 +49,7 @@ class Watcher:
                 self._rest(stop)
         finally:
             ended.set()
-            if self._use_events:
+            for thread in threads:
                 thread.join()
 
     def _rest(self, stop: threading.Event) -> None:
@@ -61,22 +65,22 @@ class Watcher:
         while not self._hints.empty():
             self._hints.get()
 
-    def _follow_events(self, ended: threading.Event) -> None:
+    def _follow_events(self, root: Path, ended: threading.Event) -> None:
         """Turn file events into hints; starts over when the folder has become another one or was away."""
         while not ended.is_set():
             try:
-                self._follow_one_folder(ended)
+                self._follow_one_folder(root, ended)
             except (OSError, RuntimeError):
                 # The folder is away, or inotify has no watches left: the poll goes on without events.
                 ended.wait(_LOOK_AT_ROOT_MS / 1_000)
 
-    def _follow_one_folder(self, ended: threading.Event) -> None:
+    def _follow_one_folder(self, root: Path, ended: threading.Event) -> None:
         from watchfiles import watch
 
-        identity = self._identity()
+        identity = _identity(root)
         self.wake()
         for changes in watch(
-            self._root,
+            root,
             watch_filter=None,
             debounce=_DEBOUNCE_MS,
             step=_STEP_MS,
@@ -87,10 +91,11 @@ class Watcher:
         ):
             if changes:
                 self.wake()
-            if self._identity() != identity:
+            if _identity(root) != identity:
                 return
 
-    def _identity(self) -> tuple[int, int]:
-        """Device and inode of the folder, links followed; raises OSError while it is away."""
-        status = self._root.stat()
-        return status.st_dev, status.st_ino
+
+def _identity(root: Path) -> tuple[int, int]:
+    """Device and inode of the folder, links followed; raises OSError while it is away."""
+    status = root.stat()
+    return status.st_dev, status.st_ino

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from reconciler.core.account import MAIN, Account, AccountType, Document
+from reconciler.core.commit import Commit
 from reconciler.core.errors import Invalid
 from reconciler.core.plan import Change, Op, TenantPlan
 from reconciler.core.registry import Registry
@@ -69,7 +70,7 @@ def write_unit(
     wanted: Slice | None,
     *,
     source: str,
-    commit: str | None = None,
+    commit: Commit | None = None,
     author: str | None = None,
     now: datetime,
 ) -> int:
@@ -120,6 +121,14 @@ def history(connection: Connection, unit: str | None) -> tuple[Revision, ...]:
     if unit is not None:
         query = query.where(revisions.c.unit == unit)
     return tuple(Revision(**row._mapping) for row in connection.execute(query))
+
+
+def commit_of(connection: Connection, revision: int) -> Commit | None:
+    """The commit a revision came from; None if it came from a folder."""
+    row = connection.execute(select(revisions).where(revisions.c.id == revision)).one_or_none()
+    if row is None or row.commit is None or row.committed_at is None:
+        return None
+    return Commit(row.commit, row.author or "", row.committed_at)
 
 
 def newest_revision(connection: Connection) -> int:
@@ -188,7 +197,7 @@ def _write_revision(
     plan: TenantPlan,
     wanted: Slice | None,
     source: str,
-    commit: str | None,
+    commit: Commit | None,
     author: str | None,
     now: datetime,
 ) -> int:
@@ -203,8 +212,9 @@ def _write_revision(
             digest=digest,
             document=document,
             source=source,
-            commit=commit,
-            author=author,
+            commit=commit.id if commit is not None else None,
+            author=commit.author if commit is not None else author,
+            committed_at=commit.committed_at if commit is not None else None,
             applied_at=now,
             retired=wanted is None,
         )

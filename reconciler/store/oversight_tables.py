@@ -1,4 +1,4 @@
-"""The tables of what people and rules asked for beside the mails themselves: exceptions, errands, the audit."""
+"""The tables of what people and rules asked for beside the mails: exceptions, errands, the audit, branches."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, T
 from reconciler.store.columns import Instant, Json, MailText
 from reconciler.store.tables import metadata
 
-__all__ = ["audit", "errands", "exceptions", "metadata"]
+__all__ = ["audit", "errands", "exceptions", "heads", "metadata", "rewrites"]
 
 # SQLite numbers rows by itself only for a column of the very type INTEGER.
 _KEY = BigInteger().with_variant(Integer, "sqlite")
@@ -54,4 +54,23 @@ audit = Table(
     Column("reason", MailText, nullable=False, default=""),
     Column("detail", Json, nullable=False),
     Index("ix_audit_tenant_at", "tenant", "at"),
+)
+
+heads = Table(
+    "heads",
+    metadata,
+    Column("source", String, primary_key=True, comment="URL, branch and folder, without credentials"),
+    Column("commit", String, nullable=False, comment="the head that was followed last"),
+    Column("at", Instant, nullable=False),
+)
+
+rewrites = Table(
+    "rewrites",
+    metadata,
+    Column("id", _KEY, primary_key=True, autoincrement=True),
+    Column("commit", String, nullable=False, comment="may be followed though it does not descend from the last head"),
+    Column("reason", MailText, nullable=False),
+    Column("by", String, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("used_at", Instant, comment="None: not yet; it is good for once"),
 )

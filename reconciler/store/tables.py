@@ -62,6 +62,7 @@ revisions = Table(
     Column("source", String, nullable=False),
     Column("commit", String),
     Column("author", String),
+    Column("committed_at", Instant),
     Column("applied_at", Instant, nullable=False),
     Column("retired", Boolean, nullable=False, default=False),
 )

@@ -1,14 +1,15 @@
 #!/bin/sh
-# Makes sure that the tests' real mail server is there: installs it as root or in CI, else says the one command to run.
+# Makes sure that the tests' real mail server, Git and SSH's keys are there: installs it as root or in CI, else says the one command to run.
 set -eu
-if [ -x /usr/sbin/dovecot ] && [ -x /usr/lib/dovecot/imap ] && [ -x /usr/lib/dovecot/pop3 ] && command -v openssl >/dev/null; then exit 0; fi
-packages="dovecot-imapd dovecot-pop3d openssl"
+there() { for name in "$@"; do command -v "$name" >/dev/null || return 1; done; }
+if [ -x /usr/sbin/dovecot ] && [ -x /usr/lib/dovecot/imap ] && [ -x /usr/lib/dovecot/pop3 ] && there openssl git ssh-keygen; then exit 0; fi
+packages="dovecot-imapd dovecot-pop3d openssl git openssh-client"
 if [ "$(id -u)" = 0 ]; then
   sudo=""
 elif [ "${CI:-}" = true ]; then
   sudo="sudo"
 else
-  echo "The tests need a real IMAP server. Run: sudo apt-get install -y $packages" >&2
+  echo "The tests need a real IMAP server, git and ssh-keygen. Run: sudo apt-get install -y $packages" >&2
   exit 1
 fi
 echo "installing $packages"

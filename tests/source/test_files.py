@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.errors import Unavailable
-from reconciler.source.files import fingerprint, load
+from reconciler.source.files import Folder, load
 
 TEXT = "version: 1\n"
 
@@ -192,15 +192,15 @@ def test_a_root_behind_a_link_is_read(root: Path, tmp_path: Path) -> None:
 
 
 def test_the_fingerprint_follows_names_and_contents_only(root: Path) -> None:
-    first = fingerprint(root)
+    first = Folder(root).fingerprint()
     os.utime(root / "acme.yaml", (1, 1))
-    assert fingerprint(root) == first == load(root).fingerprint
+    assert Folder(root).fingerprint() == first == load(root).fingerprint
     (root / "acme.yaml").write_text("version: 2\n")
-    second = fingerprint(root)
+    second = Folder(root).fingerprint()
     (root / "acme.yaml").rename(root / "acme2.yaml")
-    third = fingerprint(root)
+    third = Folder(root).fingerprint()
     os.mkfifo(root / "acme.yaml")
-    assert len({first, second, third, fingerprint(root)}) == 4
+    assert len({first, second, third, Folder(root).fingerprint()}) == 4
 
 
 def test_only_regular_files_are_opened(root: Path) -> None:

@@ -59,11 +59,11 @@ def follow() -> Iterator[Callable[[Watcher], Follower]]:
 
 
 def test_the_first_look_is_at_once(tmp_path: Path, follow: Callable[[Watcher], Follower]) -> None:
-    assert follow(Watcher(tmp_path, LONG, use_events=False)).looked()
+    assert follow(Watcher(None, LONG)).looked()
 
 
 def test_wake_means_look_again(tmp_path: Path, follow: Callable[[Watcher], Follower]) -> None:
-    follower = follow(Watcher(tmp_path, LONG, use_events=False))
+    follower = follow(Watcher(None, LONG))
     assert follower.looked()
     follower.watcher.wake()
     assert follower.looked()
@@ -71,12 +71,12 @@ def test_wake_means_look_again(tmp_path: Path, follow: Callable[[Watcher], Follo
 
 
 def test_the_poll_needs_no_event(tmp_path: Path, follow: Callable[[Watcher], Follower]) -> None:
-    follower = follow(Watcher(tmp_path / "absent", 0.05, use_events=False))
+    follower = follow(Watcher(None, 0.05))
     assert all(follower.looked() for _ in range(3))
 
 
 def test_a_file_event_means_look_again(tmp_path: Path, follow: Callable[[Watcher], Follower]) -> None:
-    follower = follow(Watcher(tmp_path, LONG, use_events=True))
+    follower = follow(Watcher(tmp_path, LONG))
     follower.settle()
     (tmp_path / "acme.yaml").write_text("version: 1\n")
     assert follower.looked()
@@ -87,7 +87,7 @@ def test_a_folder_that_vanishes_and_comes_back_is_followed_again(
 ) -> None:
     root = tmp_path / "accounts.d"
     root.mkdir()
-    follower = follow(Watcher(root, LONG, use_events=True))
+    follower = follow(Watcher(root, LONG))
     follower.settle()
     root.rename(tmp_path / "away")
     follower.settle()
@@ -102,7 +102,7 @@ def test_a_swapped_link_is_seen(tmp_path: Path, follow: Callable[[Watcher], Foll
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     (tmp_path / "root").symlink_to("one")
-    follower = follow(Watcher(tmp_path / "root", LONG, use_events=True))
+    follower = follow(Watcher(tmp_path / "root", LONG))
     follower.settle()
     (tmp_path / "next").symlink_to("two")
     (tmp_path / "next").rename(tmp_path / "root")
@@ -110,7 +110,7 @@ def test_a_swapped_link_is_seen(tmp_path: Path, follow: Callable[[Watcher], Foll
 
 
 def test_stop_ends_the_watch_within_a_second(tmp_path: Path, follow: Callable[[Watcher], Follower]) -> None:
-    follower = follow(Watcher(tmp_path, LONG, use_events=True))
+    follower = follow(Watcher(tmp_path, LONG))
     assert follower.looked()
     started = time.monotonic()
     follower.stop.set()
