@@ -12,14 +12,18 @@ from reconciler.cli.fetch import Lines, TextOrNdjson
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from reconciler.report.inspect import Line
+    from reconciler.report.inspect import Form, Line
 
 Paths = Annotated[
     list[str], typer.Argument(metavar="PATH...", help="Mails, folders of mails, - for a mail on standard input.")
 ]
 
 
-def inspect(paths: Paths, output: Lines = TextOrNdjson.TEXT) -> None:
+def inspect(
+    paths: Paths,
+    html: Annotated[bool, typer.Option("--html", help="Give the HTML, too, made harmless to show (ndjson).")] = False,
+    output: Lines = TextOrNdjson.TEXT,
+) -> None:
     """Read mails and say what each is and why; touches no state and no server.
 
     A mail that cannot be read is a line with its reason. Exits 1 if there was a file that could not be read.
@@ -27,11 +31,12 @@ def inspect(paths: Paths, output: Lines = TextOrNdjson.TEXT) -> None:
     from collections import Counter
 
     from reconciler.core.errors import ExitCode
-    from reconciler.report.inspect import summary
+    from reconciler.report.inspect import Form, summary
 
     counts: Counter[str | None] = Counter()
+    wanted = Form(as_json=output is TextOrNdjson.NDJSON, with_html=html)
     try:
-        for line in _lines(paths, as_json=output is TextOrNdjson.NDJSON):
+        for line in _lines(paths, wanted):
             counts[line.kind] += 1
             sys.stdout.write(f"{line.text}\n")
         if output is TextOrNdjson.TEXT:
@@ -42,19 +47,19 @@ def inspect(paths: Paths, output: Lines = TextOrNdjson.TEXT) -> None:
     raise typer.Exit(ExitCode.FINDINGS.value if counts[None] else ExitCode.CLEAN.value)
 
 
-def _lines(paths: Iterable[str], *, as_json: bool) -> Iterator[Line]:
+def _lines(paths: Iterable[str], wanted: Form) -> Iterator[Line]:
     """The lines of the mails, with a progress bar if a person waits for them and does not see them go by."""
     from reconciler.runtime.inspection import inspect_mails, sources
 
     found = sources(paths)
     if sys.stdout.isatty() or not sys.stderr.isatty():
-        yield from inspect_mails(found, as_json=as_json)
+        yield from inspect_mails(found, wanted)
         return
     from rich.console import Console
     from rich.progress import track
 
     mails = list(found)
-    lines = inspect_mails(mails, as_json=as_json)
+    lines = inspect_mails(mails, wanted)
     yield from track(lines, "inspect", total=len(mails), console=Console(stderr=True), transient=True)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.parser import BytesParser
 from email.utils import parsedate_to_datetime
 
 from reconciler.core.address import Address, mailboxes
+from reconciler.core.header_lines import cut_headers, is_known_field
 from reconciler.core.header_text import decode_words, message_ids, unfold
 
 _HEADERS_LIMIT = 256 * 1024
@@ -16,13 +16,13 @@ _JUNK_LINES = 20
 
 _LEADING_JUNK = re.compile(rb"(?:\xef\xbb\xbf|[ \t]*(?:\r\n|\r|\n)|>?From [^\r\n]*(?:\r\n|\r|\n))+")
 _HEADER_LINE = re.compile(rb"[!-9;-~]{1,200}:")
+_LINE = re.compile(rb"[!-9;-~]{1,200}:")
 _KNOWN_HEADER = re.compile(
     rb"^(?:Return-Path|Received|Delivered-To|X-Original-To|Envelope-To|From|To|Cc|Subject|Date|Message-ID|MIME-Version"
     rb"|Content-Type|Sender|Reply-To|X-Mailer|DKIM-Signature|Authentication-Results)[ \t]*:",
     re.IGNORECASE,
 )
 _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n)")
-_BLANK_LINE = re.compile(rb"(?:\r\n|\r(?!\n)|\n)[ \t]*(?:\r\n|\r|\n)")
 
 _DELIVERED_TO = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "x-rcpt-to")
 
@@ -82,18 +82,15 @@ def message_start(raw: bytes) -> int:
         if line is None:
             break
         position = line.end()
-        if _KNOWN_HEADER.match(raw[position : position + 40]):
+        if is_known_field(raw[position : position + 100]):
             return position
     return start
 
 
 def _head(raw: bytes) -> Head:
     start = message_start(raw)
-    window = raw[start : start + _HEADERS_LIMIT]
-    blank = _BLANK_LINE.search(window)
-    parsed = BytesParser().parsebytes(window[: blank.end()] if blank else window, headersonly=True)
-    lines = [(name.lower(), unfold(value)) for name, value in parsed.raw_items()]
-    return _by_meaning(lines)
+    block = cut_headers(raw[start : start + _HEADERS_LIMIT + 1], _HEADERS_LIMIT)
+    return _by_meaning([(name.lower(), unfold(value)) for name, value in block.fields])
 
 
 def _by_meaning(lines: list[tuple[str, str]]) -> Head:

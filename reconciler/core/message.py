@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from reconciler.core.address import Address
 from reconciler.core.attachment import Attachment, safe_file_name
+from reconciler.core.enclosed import TNEF_TYPES, in_tnef, without_uuencoded
 from reconciler.core.head import Head, message_start, parse_head
 from reconciler.core.htmltext import html_to_text
 from reconciler.core.mail_report import (
@@ -79,16 +80,28 @@ def _head_defects(head: Head) -> list[str]:
 
 
 def _body(root: Part) -> Body:
-    leaves = [part for part in root.walk() if isinstance(part, Part) and not part.children]
+    leaves = [part for part in root.walk() if not part.children]
     texts = [part for part in leaves if _is_text(part)] or _shown_files(leaves)[:1]
-    html = "\n".join(part.text() for part in texts if part.declared_type == "text/html")
+    html = "\n".join(part.text for part in texts if part.declared_type == "text/html")
+    shown = "\n".join(_plain(part).strip("\n") for part in _best(root, texts))
+    text, files = without_uuencoded(shown)
+    for part in leaves:
+        if part not in texts and _holds_something(part):
+            enclosed = in_tnef(part.content) if _is_tnef(part) else None
+            files += enclosed.files if enclosed and enclosed.files else (_attachment(part),)
+            if enclosed and not text.strip():
+                text, html = enclosed.text or html_to_text(enclosed.html), html or enclosed.html
     return Body(
-        text="\n".join(_plain(part).strip("\n") for part in _best(root, texts)).strip("\n"),
+        text=text.strip("\n"),
         html=html or None,
-        attachments=tuple(_attachment(part) for part in leaves if part not in texts and _holds_something(part)),
-        content_types=tuple(part.telling_type for part in root.walk() if isinstance(part, Part)),
+        attachments=files,
+        content_types=tuple(part.telling_type for part in root.walk()),
         report=_report(leaves),
     )
+
+
+def _is_tnef(part: Part) -> bool:
+    return part.declared_type in TNEF_TYPES or part.file_name.lower() == "winmail.dat"
 
 
 def _is_text(part: Part) -> bool:
@@ -117,17 +130,17 @@ def _best(part: Part, texts: list[Part]) -> list[Part]:
     if part.declared_type != "multipart/alternative" or not choices:
         return [leaf for choice in choices for leaf in choice]
     for choice in choices:
-        if all(leaf.declared_type == "text/plain" for leaf in choice) and any(leaf.text().strip() for leaf in choice):
+        if all(leaf.declared_type == "text/plain" for leaf in choice) and any(leaf.text.strip() for leaf in choice):
             return choice
     return choices[-1]
 
 
 def _plain(part: Part) -> str:
-    return html_to_text(part.text()) if part.declared_type == "text/html" else part.text()
+    return html_to_text(part.text) if part.declared_type == "text/html" else part.text
 
 
 def _attachment(part: Part) -> Attachment:
-    payload = part.content()
+    payload = part.content
     kind = part.declared_type
     name = part.file_name
     if not name and kind == "message/rfc822":
@@ -140,7 +153,7 @@ def _attachment(part: Part) -> Attachment:
 
 def _report(leaves: list[Part]) -> Report:
     def first(types: tuple[str, ...]) -> bytes:
-        return next((part.content() for part in leaves if part.declared_type in types), b"")
+        return next((part.content for part in leaves if part.declared_type in types), b"")
 
     def group(types: tuple[str, ...]) -> Fields:
         return next(iter(field_groups(first(types))), ())

@@ -12,6 +12,7 @@ from reconciler.core.attachment import Attachment
 from reconciler.core.kind import Classification, classify, relayed_by_itself
 from reconciler.core.message import Message, parse
 from reconciler.core.quoting import without_quotes
+from reconciler.core.safe_html import safe_html
 from reconciler.report.terminal import instant, visible
 
 _UNREADABLE = "unreadable"
@@ -20,25 +21,37 @@ _TEXT_LINES = 4
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A mail as `inspect` prints it. `kind` is None if the file could not be read, which `trouble` then says."""
+    """A mail as `inspect` prints it. `kind` is None if the file could not be read."""
 
     kind: str | None
     text: str
-    trouble: str | None = None
 
 
-def inspected(path: str, raw: bytes, *, as_json: bool) -> Line:
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How mails are printed: for programs or for people, and if for programs with their HTML, made harmless."""
+
+    as_json: bool = False
+    with_html: bool = False
+
+
+def inspected(path: str, raw: bytes, form: Form) -> Line:
     """The mail `raw`, read, judged and rendered."""
     message = parse(raw)
     found = classify(message)
-    text = _dumped(mail_json(path, message, found)) if as_json else _mail_text(path, message, found)
-    return Line(found.kind.value, text)
+    if not form.as_json:
+        return Line(found.kind.value, _mail_text(path, message, found))
+    row = mail_json(path, message, found)
+    if form.with_html:
+        row["html"] = safe_html(message.body.html) if message.body.html is not None else None
+    return Line(found.kind.value, _dumped(row))
 
 
-def not_inspected(path: str, reason: str, *, as_json: bool) -> Line:
+def not_inspected(path: str, reason: str, form: Form) -> Line:
     """A mail whose bytes could not be had, with the reason."""
-    text = _dumped(_unread_json(path, reason)) if as_json else f"{visible(path)}: {_UNREADABLE}, {visible(reason)}"
-    return Line(None, text, reason)
+    if not form.as_json:
+        return Line(None, f"{visible(path)}: {_UNREADABLE}, {visible(reason)}")
+    return Line(None, _dumped(_unread_json(path, reason) | ({"html": None} if form.with_html else {})))
 
 
 def mail_json(path: str, message: Message, found: Classification) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from itertools import chain, islice
 from pathlib import Path
 from stat import S_ISREG
 
-from reconciler.report.inspect import Line, inspected, not_inspected
+from reconciler.report.inspect import Form, Line, inspected, not_inspected
 
 STANDARD_INPUT = "-"
 
@@ -53,15 +53,15 @@ def sources(paths: Iterable[str]) -> Iterator[Source]:
             yield Source(path)
 
 
-def inspect_mails(mails: Iterable[Source], *, as_json: bool, processes: int | None = None) -> Iterator[Line]:
+def inspect_mails(mails: Iterable[Source], form: Form, *, processes: int | None = None) -> Iterator[Line]:
     """A line for each mail, in order, by default with a process for each core; what cannot be read says why."""
     count = processes or len(os.sched_getaffinity(0))
     waiting = iter(mails)
     first = list(islice(waiting, _ALONE + 1))
     chunks = _chunks(chain(first, waiting))
     if count == 1 or len(first) <= _ALONE:
-        return (line for chunk in chunks for line in _read(chunk, as_json))
-    return _spread(chunks, as_json, count)
+        return (line for chunk in chunks for line in _read(chunk, form))
+    return _spread(chunks, form, count)
 
 
 def _walk(folder: str) -> Iterator[Source]:
@@ -92,31 +92,31 @@ def _chunks(mails: Iterator[Source]) -> Iterator[Chunk]:
         yield chunk
 
 
-def _read(chunk: Chunk, as_json: bool) -> list[Line]:
-    return [_read_one(source, as_json) for source in chunk]
+def _read(chunk: Chunk, form: Form) -> list[Line]:
+    return [_read_one(source, form) for source in chunk]
 
 
-def _read_one(source: Source, as_json: bool) -> Line:
+def _read_one(source: Source, form: Form) -> Line:
     raw = source.raw
     if raw is None:
         try:
             with Path(source.path).open("rb") as file:
                 raw = file.read(_SIZE_CAP + 1)
         except (OSError, ValueError) as error:
-            return not_inspected(source.path, getattr(error, "strerror", None) or str(error), as_json=as_json)
+            return not_inspected(source.path, getattr(error, "strerror", None) or str(error), form)
     if len(raw) > _SIZE_CAP:
-        return not_inspected(source.path, f"larger than {_SIZE_CAP:,} bytes", as_json=as_json)
-    return inspected(source.path, raw, as_json=as_json)
+        return not_inspected(source.path, f"larger than {_SIZE_CAP:,} bytes", form)
+    return inspected(source.path, raw, form)
 
 
-def _spread(chunks: Iterator[Chunk], as_json: bool, processes: int) -> Iterator[Line]:
+def _spread(chunks: Iterator[Chunk], form: Form, processes: int) -> Iterator[Line]:
     """Each chunk read by one of the processes; a mail that kills its process costs that mail only."""
     pool = _pool(processes)
     running: deque[tuple[Chunk, Future[list[Line]]]] = deque()
     try:
         while True:
             for chunk in islice(chunks, processes * _CHUNKS_AHEAD - len(running)):
-                running.append((chunk, pool.submit(_read, chunk, as_json)))
+                running.append((chunk, pool.submit(_read, chunk, form)))
             if not running:
                 return
             chunk, future = running.popleft()
@@ -124,21 +124,21 @@ def _spread(chunks: Iterator[Chunk], as_json: bool, processes: int) -> Iterator[
                 lines = future.result()
             except BrokenProcessPool:
                 pool.shutdown(wait=False, cancel_futures=True)
-                lines = [line for source in chunk for line in _read_apart(source, as_json)]
+                lines = [line for source in chunk for line in _read_apart(source, form)]
                 pool = _pool(processes)
-                running = deque((other, pool.submit(_read, other, as_json)) for other, _ in running)
+                running = deque((other, pool.submit(_read, other, form)) for other, _ in running)
             yield from lines
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _read_apart(source: Source, as_json: bool) -> list[Line]:
+def _read_apart(source: Source, form: Form) -> list[Line]:
     """A mail of a chunk in which one killed its process, read in a process of its own."""
     with _pool(1) as pool:
         try:
-            return pool.submit(_read, (source,), as_json).result()
+            return pool.submit(_read, (source,), form).result()
         except BrokenProcessPool:
-            return [not_inspected(source.path, "the process that read it died", as_json=as_json)]
+            return [not_inspected(source.path, "the process that read it died", form)]
 
 
 def _pool(processes: int) -> ProcessPoolExecutor:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.report.inspect import Form
 from reconciler.runtime.inspection import Source, inspect_mails
 from tests.cli.conftest import Reconciler
 
@@ -100,6 +101,14 @@ def test_a_mail_cannot_move_the_cursor(reconciler: Reconciler, tmp_path: Path) -
 
 def test_several_processes_say_the_same_in_the_same_order(tmp_path: Path) -> None:
     mails = [Source(str(path)) for path in sorted(MAILS.glob("*/*.eml"))] * 3 + [Source("missing")]
-    alone = list(inspect_mails(mails, as_json=True, processes=1))
+    alone = list(inspect_mails(mails, Form(as_json=True), processes=1))
     assert len(alone) > 100
-    assert list(inspect_mails(mails, as_json=True, processes=2)) == alone
+    assert list(inspect_mails(mails, Form(as_json=True), processes=2)) == alone
+
+
+def test_the_html_is_given_on_demand_and_harmless(reconciler: Reconciler, tmp_path: Path) -> None:
+    html = "<p onclick=x>Hi<script>y</script><img src=https://t.example/1><img src=cid:1><a href=javascript:z>a</a>"
+    (tmp_path / "m.eml").write_text(f"From: a@b.example\nContent-Type: text/html\n\n{html}")
+    (row,) = _rows(reconciler("inspect", "m.eml", "--html", "--format", "ndjson").out)
+    assert list(row) == [*KEYS, "html"]
+    assert row["html"] == '<p>Hi<img><img src="cid:1"><a rel="noopener noreferrer nofollow">a</a></p>'

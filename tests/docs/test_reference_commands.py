@@ -20,7 +20,7 @@ from reconciler.core.plan import Op
 from reconciler.core.referral import Referral, ReferralKind, ReferralState
 from reconciler.core.suspension import Activity, Suspension, Target
 from reconciler.report.cases import case_json, entry_json, held_json, outbox_json, referral_json
-from reconciler.report.inspect import inspected
+from reconciler.report.inspect import Form, inspected
 from reconciler.report.suspensions import suspension_json
 from tests.docs.pages import codes, fences, page, rows, write_examples
 
@@ -212,7 +212,7 @@ def test_each_json_key_is_named_at_its_command(arguments: list[str], capsys: pyt
         ("suspensions", suspension_json(SUSPENDED)),
         ("fetch", dict.fromkeys(field.name for field in fields(StepLine))),
         ("send", dict.fromkeys(field.name for field in fields(DeliveryLine))),
-        ("inspect", json.loads(inspected("a.eml", INSPECTED, as_json=True).text)),
+        ("inspect", json.loads(inspected("a.eml", INSPECTED, Form(as_json=True, with_html=True)).text)),
     ],
     ids=["cases", "case", "referrals", "held", "outbox", "suspensions", "fetch", "send", "inspect"],
 )
