@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,13 +20,16 @@ _STRENGTH = (Security.NONE, Security.STARTTLS, Security.TLS)
 class Destination:
     """What a secret is sent to: a server (lower-case host, port) as a login name, and how the way there is protected.
 
-    Settings of a plug-in that name no host stand as one text in `host`, with port 0.
+    `trust` stands for own authorities and pins: a digest of them, empty for the system's authorities. Settings of a
+    plug-in that name no host stand as one text in `host`, with port 0.
     """
 
     host: str
     port: int
     username: str
     security: Security = Security.TLS
+    min_tls: str = "1.2"
+    trust: str = ""
 
     @property
     def address(self) -> str:
@@ -37,8 +41,17 @@ class Destination:
         """Host, port and login name: what a secret is bound to."""
         return self.host, self.port, self.username
 
+    def protects_less_than(self, other: Destination) -> bool:
+        """Whether the way there is less protected: weaker TLS, or other certificates that are trusted.
+
+        Who may choose the authority or the pinned key may also choose one that an eavesdropper has.
+        """
+        return weaker(self.security, other.security) or self.min_tls < other.min_tls or self.trust != other.trust
+
     def __str__(self) -> str:
-        return f"{self.address} ({self.security.value}) as {self.username or 'nobody in particular'}"
+        how = self.security.value if self.min_tls == "1.2" else f"{self.security.value} {self.min_tls}"
+        trusted = f", own trust {self.trust}" if self.trust else ""
+        return f"{self.address} ({how}{trusted}) as {self.username or 'nobody in particular'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +96,7 @@ def uses(account: Account) -> Iterator[Use]:
     for name in type(account).model_fields:
         value = getattr(account, name)
         if isinstance(value, BaseModel):
-            yield from _uses(value, name, None)
+            yield from _uses(value, name, ())
 
 
 def goes_elsewhere(to: Destination, bound: Collection[Destination]) -> bool:
@@ -91,7 +104,7 @@ def goes_elsewhere(to: Destination, bound: Collection[Destination]) -> bool:
     same = [known for known in bound if known.login == to.login]
     if not same:
         return bool(bound)
-    return weaker(to.security, min((known.security for known in same), key=_STRENGTH.index))
+    return all(to.protects_less_than(known) for known in same)
 
 
 def weaker(security: Security, than: Security) -> bool:
@@ -99,15 +112,17 @@ def weaker(security: Security, than: Security) -> bool:
     return _STRENGTH.index(security) < _STRENGTH.index(than)
 
 
-def _uses(model: BaseModel, path: str, around: Destination | None) -> Iterator[Use]:
-    here = _destination(model, path) if around is None or hasattr(model, "host") else around
+def _uses(model: BaseModel, path: str, around: tuple[Destination, ...]) -> Iterator[Use]:
+    # What an issuer gives for a secret is sent on to the mail server around it, so that the secret is bound to both.
+    own = (_destination(model, path),) if not around or hasattr(model, "host") else ()
+    here = (*own, *around)
     for key, value in model:
         yield from _uses_below(value, f"{path}.{key}", here)
 
 
-def _uses_below(value: Any, path: str, here: Destination) -> Iterator[Use]:
+def _uses_below(value: Any, path: str, here: tuple[Destination, ...]) -> Iterator[Use]:
     if isinstance(value, SecretRef):
-        yield Use(path, value.secret, here)
+        yield from (Use(path, value.secret, to) for to in here)
     elif isinstance(value, BaseModel):
         yield from _uses(value, path, here)
     elif isinstance(value, Mapping):
@@ -129,7 +144,15 @@ def _destination(model: BaseModel, path: str) -> Destination:
         port if isinstance(port, int) else 0,
         str(getattr(model, "username", None) or ""),
         security if isinstance(security, Security) else Security.TLS,
+        str(getattr(model, "min_tls", "1.2")),
+        _trust(getattr(model, "ca", None), getattr(model, "pin", ())),
     )
+
+
+def _trust(authorities: object, pins: object) -> str:
+    if not authorities and not pins:
+        return ""
+    return hashlib.sha256(repr((authorities, pins)).encode()).hexdigest()[:16]
 
 
 def _plain_settings(model: BaseModel) -> str:

@@ -16,7 +16,10 @@ from reconciler.core.revision import AccountStatus, AppliedAccount, AppliedUnit,
 from reconciler.core.settings import Consequence
 
 _TAKES_MAILS_AWAY = ("delete", "move")
-_WHERE_SECRETS_GO = (".host", ".port", ".security", ".username", ".secret")
+_WHERE_SECRETS_GO = (
+    *(".host", ".port", ".security", ".min_tls", ".ca", ".pin"),
+    *(".username", ".secret", ".token_endpoint", ".client_id"),
+)
 _BESIDE_ACCOUNTS = ("version", "tenant", "accounts", "routing", "tests")
 
 

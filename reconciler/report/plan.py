@@ -70,7 +70,14 @@ def _redirect_json(redirect: Redirect) -> dict[str, Any]:
 
 
 def _destination_json(to: Destination) -> dict[str, Any]:
-    return {"host": to.host, "port": to.port, "username": to.username, "security": to.security}
+    return {
+        "host": to.host,
+        "port": to.port,
+        "username": to.username,
+        "security": to.security,
+        "min_tls": to.min_tls,
+        "trust": to.trust or None,
+    }
 
 
 def _field_json(field: FieldChange) -> dict[str, Any]:

@@ -18,7 +18,7 @@ def read_bindings(connection: Connection) -> Mapping[tuple[str, str], frozenset[
     """Where every secret is bound to, by unit and name."""
     found: dict[tuple[str, str], set[Destination]] = defaultdict(set)
     for row in connection.execute(select(bindings)):
-        to = Destination(row.host, row.port, row.username, Security(row.security))
+        to = Destination(row.host, row.port, row.username, Security(row.security), row.min_tls, row.trust)
         found[row.unit, row.secret].add(to)
     return {name: frozenset(places) for name, places in found.items()}
 
@@ -33,16 +33,19 @@ def write_bindings(connection: Connection, plan: TenantPlan, wanted: Slice, revi
     if moved:
         connection.execute(delete(bindings).where(of_unit, bindings.c.secret.in_(moved)))
     known = {
-        (row.secret, row.host, row.port, row.username): row.security
+        (row.secret, row.host, row.port, row.username): (row.security, row.min_tls, row.trust)
         for row in connection.execute(select(bindings).where(of_unit))
     }
     sent = {
-        (use.secret, *use.to.login): use.to.security for account in wanted.document.accounts for use in uses(account)
+        (use.secret, *use.to.login): (use.to.security, use.to.min_tls, use.to.trust)
+        for account in wanted.document.accounts
+        for use in uses(account)
     }
-    for (secret, host, port, username), security in sent.items():
-        if known.get((secret, host, port, username)) == security:
+    for (secret, host, port, username), protection in sent.items():
+        if known.get((secret, host, port, username)) == protection:
             continue
         place = {"unit": plan.tenant, "secret": secret, "host": host, "port": port, "username": username}
         same = (bindings.c[name] == value for name, value in place.items())
         connection.execute(delete(bindings).where(*same))
-        connection.execute(insert(bindings).values(**place, security=security, revision_id=revision))
+        values = place | dict(zip(("security", "min_tls", "trust"), protection, strict=True))
+        connection.execute(insert(bindings).values(**values, revision_id=revision))

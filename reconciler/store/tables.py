@@ -131,6 +131,8 @@ bindings = Table(
     Column("port", Integer, nullable=False),
     Column("username", String, nullable=False),
     Column("security", String, nullable=False, comment="the protection it was last sent with"),
+    Column("min_tls", String, nullable=False, server_default="1.2"),
+    Column("trust", String, nullable=False, server_default="", comment="digest of own authorities and pins"),
     Column("revision_id", ForeignKey("revisions.id"), nullable=False),
     PrimaryKeyConstraint("unit", "secret", "host", "port", "username"),
 )

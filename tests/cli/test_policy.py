@@ -14,6 +14,7 @@ from tests.folders import Folder, system
 from tests.states import account
 
 MOVED = account("a", imap={"host": "new.acme.example"})
+TLS = {"security": "tls", "min_tls": "1.2", "trust": None}
 UNLOCK = {"account": "acme/a", "from": "mail.acme.example:993", "to": "new.acme.example:993"}
 
 
@@ -39,8 +40,8 @@ def test_a_redirect_blocks_the_tenant_until_the_policy_lets_it_pass(
     assert tenant["changes"][0]["redirects"] == [
         {
             "secret": "a-imap",
-            "from": [{"host": "mail.acme.example", "port": 993, "username": "a", "security": "tls"}],
-            "to": {"host": "new.acme.example", "port": 993, "username": "a", "security": "tls"},
+            "from": [{"host": "mail.acme.example", "port": 993, "username": "a", **TLS}],
+            "to": {"host": "new.acme.example", "port": 993, "username": "a", **TLS},
             "unlocked": False,
         }
     ]

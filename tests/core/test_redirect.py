@@ -16,6 +16,7 @@ from tests.states import account, applied, desired, slice_of
 
 HOME = Destination("mail.acme.example", 993, "a")
 LOGIN = {"username": "a", "password": {"secret": "a-imap"}}
+CA = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 SMTP = {"host": "mail.acme.example", **LOGIN}
 
 
@@ -40,6 +41,8 @@ RUNS = applied(slice_of("acme", account("a"), account("b")))
         pytest.param([account("a", imap={"port": 9993})], id="another port"),
         pytest.param([account("a", imap={"username": "c"})], id="another login name"),
         pytest.param([account("a", imap={"security": "starttls", "port": 993})], id="less TLS"),
+        pytest.param([account("a", imap={"ca": CA})], id="another authority"),
+        pytest.param([account("a", imap={"pin": ["sha256/" + "A" * 43 + "="]})], id="another pin"),
         pytest.param([account("a", smtp={**SMTP, "host": "evil.example"})], id="another server to send through"),
         pytest.param([account("a"), account("x", imap={**LOGIN, "host": "evil.example"})], id="a new account"),
         pytest.param([account("z", moved_from="a", imap={**LOGIN, "host": "evil.example"})], id="a renamed account"),
@@ -76,6 +79,34 @@ def test_more_tls_is_no_redirect_and_less_is_one() -> None:
     safe = account("a", imap={"port": 1143, "security": "tls"})
     assert planned(applied(slice_of("acme", plain)), safe).locked == ()
     assert planned(applied(slice_of("acme", safe)), plain).locked != ()
+
+
+TOKENS = {"token_endpoint": "https://login.example/token", "client_id": "c", "refresh_token": {"secret": "a-imap"}}
+
+
+def by_token(**keys: Any) -> dict[str, Any]:
+    """Account a, logging in by access token."""
+    oauth = {"oauth": TOKENS | keys.pop("oauth", {})}
+    made = account("a", imap=oauth | keys)
+    del made["imap"]["password"]
+    return made
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        pytest.param(by_token(oauth={"token_endpoint": "https://evil.example/token"}), id="the issuer"),
+        pytest.param(by_token(host="evil.example"), id="the server that is sent the token"),
+    ],
+)
+def test_a_secret_for_tokens_is_bound_to_the_issuer_and_to_the_mail_server(after: dict[str, Any]) -> None:
+    assert planned(applied(slice_of("acme", by_token())), after).locked
+
+
+def test_a_lower_version_of_tls_is_a_redirect_and_a_higher_is_none() -> None:
+    low, high = account("a", imap={"min_tls": "1.2"}), account("a", imap={"min_tls": "1.3"})
+    assert planned(applied(slice_of("acme", high)), low).locked
+    assert not planned(applied(slice_of("acme", low)), high).locked
 
 
 def test_a_binding_outlives_the_account_that_made_it() -> None:
