@@ -15,6 +15,7 @@ from reconciler.cli.options import (
     Directory,
     Format,
     PolicyFile,
+    ReportFile,
     Secrets,
     State,
     TextOrJson,
@@ -29,6 +30,7 @@ def apply(
     state: State = DEFAULT_STATE,
     secrets: Secrets = DEFAULT_SECRETS,
     policy: PolicyFile = None,
+    report: ReportFile = None,
     output: Format = TextOrJson.TEXT,
 ) -> None:
     """Apply the accounts folder, tenant by tenant.
@@ -44,7 +46,9 @@ def apply(
     from reconciler.core.finding import Severity
     from reconciler.report.apply import apply_json, apply_text
     from reconciler.runtime.apply import reconcile_once
+    from reconciler.runtime.clock import utc_now
     from reconciler.runtime.desired import read_desired
+    from reconciler.runtime.handing import write_result
     from reconciler.source.policy import read_policy
     from reconciler.store.applied import read_applied
     from reconciler.store.database import open_store
@@ -73,6 +77,8 @@ def apply(
     finally:
         store.close()
     typer.echo(apply_json(result) if output is TextOrJson.JSON else apply_text(result), nl=False)
+    if report is not None:
+        write_result(report, reading, result, utc_now)
     errors = any(finding.severity is Severity.ERROR for finding in reading.findings)
     raise typer.Exit(worst(result.exit_code, ExitCode.FINDINGS if errors else ExitCode.CLEAN).value)
 

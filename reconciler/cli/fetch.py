@@ -153,6 +153,7 @@ def send(
             sender.drain()
         else:
             sender.step()
+        wired.owners_post(writer).drain()
         writer.close()
     raise typer.Exit(ExitCode.DEGRADED.value if failed else ExitCode.CLEAN.value)
 

@@ -42,6 +42,12 @@ PolicyFile = Annotated[
 ]
 
 
+ReportFile = Annotated[
+    Path | None,
+    typer.Option("--report", metavar="FILE", help="Leave the result of each tenant in this file, as JSON."),
+]
+
+
 class TextOrJson(StrEnum):
     """The formats of a command that answers with one object."""
 

@@ -25,6 +25,7 @@ from reconciler.cli.options import (
     Accounts,
     Directory,
     PolicyFile,
+    ReportFile,
     Secrets,
     State,
 )
@@ -70,6 +71,7 @@ def run(
             help="Serve /metrics, /healthz and /readyz on HOST:PORT, or on PORT of loopback.",
         ),
     ] = None,
+    report: ReportFile = None,
     after_restore: Annotated[
         bool, typer.Option("--after-restore", help="The state was restored: hold what may have been sent already.")
     ] = False,
@@ -87,7 +89,7 @@ def run(
         raise typer.BadParameter("--allowed-signers: only commits are signed; name the repository with --git")
     configure_logs("debug" if debug else "info")
     folder = Path(directory or accounts)
-    wanted = _Wanted(folder, followed, policy, metrics, no_apply=no_apply, after_restore=after_restore)
+    wanted = _Wanted(folder, followed, policy, metrics, report, no_apply=no_apply, after_restore=after_restore)
     _supervise(wanted, state, secrets)
 
 
@@ -99,6 +101,7 @@ class _Wanted:
     branch: Branch | None
     policy: Path | None
     metrics: str | None
+    report: Path | None
     no_apply: bool
     after_restore: bool
 
@@ -106,6 +109,7 @@ class _Wanted:
 def _supervise(wanted: _Wanted, state: str, secrets: Path) -> None:
     import os
     from contextlib import ExitStack
+    from dataclasses import replace
 
     from reconciler.cli.compose import house
     from reconciler.core.errors import ExitCode
@@ -119,6 +123,7 @@ def _supervise(wanted: _Wanted, state: str, secrets: Path) -> None:
     from reconciler.store.lease import Right
 
     wired = house(state, secrets, create=not wanted.no_apply, restored=wanted.after_restore, policy=wanted.policy)
+    wired = replace(wired, report_file=wanted.report)
     beats = Heartbeats(limits_of(wired.settings))
     with ExitStack() as held:
         supervisor: list[Supervisor] = []

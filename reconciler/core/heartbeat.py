@@ -15,6 +15,7 @@ class Loop(StrEnum):
     REMIND = "remind"
     RECONCILE = "reconcile"
     SUSPEND = "suspend"
+    NOTICE = "notice"
     WRITER = "writer"
     LEASE_MAIL = "lease mail"
     LEASE_APPLY = "lease apply"

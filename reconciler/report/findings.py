@@ -65,12 +65,13 @@ def as_json(checked: Checked) -> str:
         "files": checked.files,
         "tenants": checked.tenants,
         "accounts": checked.accounts,
-        "findings": [_as_dict(finding) for finding in checked.findings],
+        "findings": [finding_json(finding) for finding in checked.findings],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def _as_dict(finding: Finding) -> dict[str, object]:
+def finding_json(finding: Finding) -> dict[str, object]:
+    """A finding with its place, its code and how to mend it."""
     return {
         "file": finding.file,
         "line": finding.line,

@@ -16,6 +16,7 @@ from reconciler.core.revision import AccountStatus, AppliedState
 from reconciler.core.status import Sync, UnitStatus
 from reconciler.runtime.desired import Reading
 from reconciler.runtime.faults import reach
+from reconciler.runtime.owners import Telling
 from reconciler.store.applied import finish_draining, forget_unit, read_applied, write_sync, write_unit
 from reconciler.store.database import Store
 from reconciler.store.lease import Lease
@@ -64,7 +65,9 @@ def reconcile_once(
         else:
             outcomes.append(pass_.write(plans[unit]))
     pass_.tidy(applied)
-    return ApplyResult(tuple(outcomes), plan.secrets_to_provide)
+    result = ApplyResult(tuple(outcomes), plan.secrets_to_provide)
+    Telling(store, registry, lease, applied, reading, now).tell(result)
+    return result
 
 
 @dataclass(frozen=True, slots=True)

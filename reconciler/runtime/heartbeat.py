@@ -27,6 +27,7 @@ def limits_of(settings: RunSettings) -> Mapping[Loop, float]:
         Loop.ROUTE: settings.route_seconds,
         Loop.SEND: settings.send_seconds + settings.command_seconds,
         Loop.REMIND: settings.remind_seconds,
+        Loop.NOTICE: settings.connect_seconds + 10 * settings.command_seconds,
         Loop.LEASE_MAIL: RENEW_SECONDS,
         Loop.LEASE_APPLY: RENEW_SECONDS,
     }

@@ -16,6 +16,7 @@ from reconciler.core.policy import BUILT_IN, Policy
 from reconciler.core.registry import Registry
 from reconciler.runtime.apply import reconcile_once
 from reconciler.runtime.desired import Reading, read_place
+from reconciler.runtime.handing import OnResult
 from reconciler.runtime.observer import UNOBSERVED, Observer
 from reconciler.runtime.step import Clock
 from reconciler.source.files import Watched
@@ -42,6 +43,7 @@ class Source:
     clock: Clock
     settle: timedelta
     policy: Callable[[], Policy] = lambda: BUILT_IN
+    on_result: OnResult = lambda _reading, _result: None
 
 
 class ReconcileLoop:
@@ -99,6 +101,7 @@ class ReconcileLoop:
             policy=policy,
         )
         self._report(result)
+        source.on_result(reading, result)
         # A settling file is looked at again soon, a blocked unit may be acknowledged in the meantime.
         waits = any(o.result in (Result.BLOCKED, Result.SETTLING) for o in result.tenants)
         self._seen = None if waits else (reading.fingerprint, policy)

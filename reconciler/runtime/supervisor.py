@@ -25,8 +25,10 @@ from reconciler.runtime.clock import utc_now
 from reconciler.runtime.cycle import Engine
 from reconciler.runtime.delivery import Sender
 from reconciler.runtime.fleet import read_fleet
+from reconciler.runtime.handing import leaving_result
 from reconciler.runtime.heartbeat import Watchdog
 from reconciler.runtime.intake import Intake
+from reconciler.runtime.notices import OwnersPost
 from reconciler.runtime.observer import UNOBSERVED, Observer
 from reconciler.runtime.reconcile import ReconcileLoop, Source
 from reconciler.runtime.reminders import Reminding
@@ -62,6 +64,7 @@ class House:
     secrets_folder: Path
     settings: RunSettings
     policy_file: Path | None = None
+    report_file: Path | None = None
     tokens: Tokens = field(default_factory=Tokens)
 
     def tools(self, writer: Writer) -> Tools:
@@ -88,6 +91,11 @@ class House:
         postbox = Postbox(self.store, writer, self.registry, self.secrets, self.settings, utc_now, boot, self.tokens)
         return Sender(postbox, on_sent, observer)
 
+    def owners_post(self, writer: Writer, observer: Observer = UNOBSERVED) -> OwnersPost:
+        """What sends mails to tenants' owners."""
+        postbox = Postbox(self.store, writer, self.registry, self.secrets, self.settings, utc_now, "", self.tokens)
+        return OwnersPost(postbox, observer)
+
 
 def new_boot() -> str:
     """A name for this start of the program, by which it tells its own claims from those of an earlier one."""
@@ -113,6 +121,7 @@ class Supervisor:
         self._intake = house.intake(self._writer, self._router, boot, observer)
         self._sender = house.sender(self._writer, boot, _sent, observer)
         self._reminding = Reminding(house.store, self._writer, house.registry, house.secrets, utc_now, observer)
+        self._owners_post = house.owners_post(self._writer, observer)
         self._suspensions = SuspensionWatch(house.store, self._refresh, utc_now, observer)
         rests = partial(observer.beat, Loop.RECONCILE)
         self._place = place
@@ -123,7 +132,8 @@ class Supervisor:
         else:
             has_secret, settle = _HasSecret(house.secrets), timedelta(seconds=settings.settle_seconds)
             policy = partial(read_policy, house.policy_file)
-            source = Source(place, house.store, house.registry, lease, has_secret, utc_now, settle, policy)
+            on_result = leaving_result(house.report_file, utc_now)
+            source = Source(place, house.store, house.registry, lease, has_secret, utc_now, settle, policy, on_result)
             self._follow = ReconcileLoop(source, self._watcher, self._refresh, observer).run
 
     def run(self) -> None:
@@ -141,6 +151,7 @@ class Supervisor:
                 (Loop.SEND, lambda: self._sender.run(self._stop, self._post)),
                 (Loop.REMIND, lambda: self._reminding.run(self._stop, self._house.settings.remind_seconds)),
                 (Loop.RECONCILE, lambda: self._follow(self._stop)),
+                (Loop.NOTICE, lambda: self._owners_post.run(self._stop)),
                 (Loop.SUSPEND, lambda: self._suspensions.run(self._stop)),
             )
         ]

@@ -10,7 +10,8 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, insert, or_, sel
 from reconciler.core.errors import Invalid
 from reconciler.core.revision import AccountStatus
 from reconciler.core.suspension import Activity, Suspension, Target
-from reconciler.store.tables import accounts, outbox, suspensions, units
+from reconciler.store.operator_tables import suspensions
+from reconciler.store.tables import accounts, outbox, units
 
 
 def account_key(connection: Connection, target: Target) -> int | None:

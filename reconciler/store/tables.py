@@ -31,7 +31,7 @@ metadata = MetaData(
 )
 
 # SQLite numbers rows by itself only for a column of the very type INTEGER.
-_Key = BigInteger().with_variant(Integer, "sqlite")
+Key = BigInteger().with_variant(Integer, "sqlite")
 
 meta = Table(
     "meta",
@@ -55,7 +55,7 @@ leases = Table(
 revisions = Table(
     "revisions",
     metadata,
-    Column("id", _Key, primary_key=True, autoincrement=True),
+    Column("id", Key, primary_key=True, autoincrement=True),
     Column("unit", String, nullable=False, index=True),
     Column("digest", String(64), nullable=False),
     Column("document", Json, nullable=False, comment="canonical form, defaults left out"),
@@ -91,7 +91,7 @@ acks = Table(
 accounts = Table(
     "accounts",
     metadata,
-    Column("key", _Key, primary_key=True, autoincrement=True),
+    Column("key", Key, primary_key=True, autoincrement=True),
     Column("unit", String, nullable=False),
     Column("id", String, nullable=False),
     Column("type", String, nullable=False),
@@ -104,22 +104,6 @@ accounts = Table(
     Column("line", Integer, nullable=False),
     Column("column", Integer, nullable=False),
     UniqueConstraint("unit", "id"),
-)
-
-suspensions = Table(
-    "suspensions",
-    metadata,
-    Column("id", _Key, primary_key=True, autoincrement=True),
-    Column("activity", String, nullable=False, comment="fetching, sending"),
-    Column("unit", String, comment="None: everything"),
-    Column("account_key", ForeignKey("accounts.key"), comment="None: the whole unit"),
-    Column("reason", MailText, nullable=False),
-    Column("by", String, nullable=False),
-    Column("since", Instant, nullable=False),
-    Column("until", Instant, nullable=False, comment="it ends by itself; rows stay as the history"),
-    Column("ended_at", Instant, comment="None: nobody ended it before its time"),
-    Column("ended_by", String),
-    Column("end_reason", MailText),
 )
 
 bindings = Table(
@@ -182,7 +166,7 @@ folders = Table(
 resyncs = Table(
     "resyncs",
     metadata,
-    Column("id", _Key, primary_key=True, autoincrement=True),
+    Column("id", Key, primary_key=True, autoincrement=True),
     Column("account_key", ForeignKey("accounts.key"), nullable=False, index=True),
     Column("folder", String, nullable=False),
     Column("uidvalidity_was", BigInteger, nullable=False),
@@ -198,7 +182,7 @@ resyncs = Table(
 mails = Table(
     "mails",
     metadata,
-    Column("id", _Key, primary_key=True, autoincrement=True),
+    Column("id", Key, primary_key=True, autoincrement=True),
     Column("account_key", ForeignKey("accounts.key"), nullable=False),
     Column("folder", String, nullable=False),
     Column("uidvalidity", BigInteger, nullable=False),
@@ -250,7 +234,7 @@ raw_mails = Table(
 cases = Table(
     "cases",
     metadata,
-    Column("id", _Key, primary_key=True, autoincrement=True),
+    Column("id", Key, primary_key=True, autoincrement=True),
     Column("tenant", String, nullable=False),
     Column("account_key", ForeignKey("accounts.key"), nullable=False, comment="the inbound account it came in on"),
     Column("subject", MailText, nullable=False),
@@ -271,7 +255,7 @@ cases = Table(
 entries = Table(
     "entries",
     metadata,
-    Column("id", _Key, primary_key=True, autoincrement=True),
+    Column("id", Key, primary_key=True, autoincrement=True),
     Column("case_id", ForeignKey("cases.id"), nullable=False, index=True),
     Column("kind", String, nullable=False, comment="see core.case.EntryKind"),
     Column("at", Instant, nullable=False),
@@ -285,7 +269,7 @@ entries = Table(
 referrals = Table(
     "referrals",
     metadata,
-    Column("id", _Key, primary_key=True, autoincrement=True),
+    Column("id", Key, primary_key=True, autoincrement=True),
     Column("tenant", String, nullable=False),
     Column("case_id", ForeignKey("cases.id"), nullable=False, index=True),
     Column("kind", String, nullable=False, comment="forward, inquiry"),
@@ -306,7 +290,7 @@ referrals = Table(
     Column("late", Boolean, nullable=False, default=False, server_default=false()),
     Column("reminders", Integer, nullable=False, default=0),
     Column("reminded_at", Instant),
-    Column("group_id", _Key, comment="the first referral of those that one command asked; itself for one alone"),
+    Column("group_id", Key, comment="the first referral of those that one command asked; itself for one alone"),
     Column("trouble", MailText, comment="why it bounced"),
     Column("escalated_at", Instant, comment="when the case went to another queue because nobody answered"),
     Index("ix_referrals_tenant_state", "tenant", "state"),
@@ -338,7 +322,7 @@ effects = Table(
 outbox = Table(
     "outbox",
     metadata,
-    Column("id", _Key, primary_key=True, autoincrement=True),
+    Column("id", Key, primary_key=True, autoincrement=True),
     Column("tenant", String, nullable=False),
     Column("account_key", ForeignKey("accounts.key"), nullable=False, comment="through whose smtp it goes"),
     Column("case_id", ForeignKey("cases.id"), nullable=False, index=True),
@@ -384,7 +368,7 @@ outbox_data = Table(
 held = Table(
     "held",
     metadata,
-    Column("id", _Key, primary_key=True, autoincrement=True),
+    Column("id", Key, primary_key=True, autoincrement=True),
     Column("mail_id", ForeignKey("mails.id"), nullable=False),
     Column("tenant", String, comment="None: for the operators"),
     Column("reason", String, nullable=False),

@@ -11,7 +11,7 @@ from sqlalchemy import insert, select, text
 
 from reconciler.core.errors import ExitCode, Invalid, NotSetUp, Unavailable
 from reconciler.store.database import Store, instance, open_store
-from reconciler.store.oversight_tables import metadata
+from reconciler.store.operator_tables import metadata
 from reconciler.store.tables import units
 from tests.states import NOW
 

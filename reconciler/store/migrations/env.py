@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from reconciler.store.oversight_tables import metadata
+from reconciler.store.operator_tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
