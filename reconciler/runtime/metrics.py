@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
@@ -37,6 +37,9 @@ class Metrics(Observer):
         self._routed = Counter("reconciler_mails_routed", "Mails decided.", ["action", "kind"], registry=registry)
         self._sent = Counter("reconciler_sendings", "Tries to send.", ["result"], registry=registry)
         self._looks = Counter("reconciler_looks", "Looks at the accounts folder.", ["outcome"], registry=registry)
+        self._looked = Gauge(
+            "reconciler_last_look_timestamp_seconds", "When a look ended so last.", ["outcome"], registry=registry
+        )
         self._pieces = Histogram(
             "reconciler_commit_pieces", "Pieces of work in a commit.", registry=registry, buckets=_PIECES
         )
@@ -72,6 +75,7 @@ class Metrics(Observer):
     def looked(self, outcome: str) -> None:
         """See Observer."""
         self._looks.labels(outcome).inc()
+        self._looked.labels(outcome).set_to_current_time()
 
     def committed(self, pieces: int, seconds: float) -> None:
         """See Observer."""
@@ -97,6 +101,7 @@ class _Collector:
         yield GaugeMetricFamily("reconciler_store_answers", "Whether the store answers.", 1)
         yield from _of_accounts(gauges.accounts)
         yield from _of_everything(gauges)
+        yield from _of_units(gauges)
         yield from _of_suspensions(gauges.suspensions)
 
 
@@ -126,8 +131,23 @@ def _of_everything(gauges: Gauges) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "reconciler_outbox_possibly_twice", "Mails of ours that went out twice, perhaps.", gauges.possibly_twice
     )
+
+
+def _of_units(gauges: Gauges) -> Iterator[Metric]:
     syncs = {sync.value: gauges.units.get(sync.value, 0) for sync in Sync}
     yield _labelled("units", "Tenants (and main) by how their files stand to what runs.", "sync", syncs)
+    behind = GaugeMetricFamily(
+        "reconciler_unit_behind_since_timestamp_seconds",
+        "Since when a tenant's files say something else than what runs.",
+        labels=["tenant", "sync"],
+    )
+    for gauge in gauges.behind:
+        behind.add_metric([gauge.unit, gauge.sync], gauge.since.timestamp())
+    yield behind
+    applied = GaugeMetricFamily("reconciler_last_applied_timestamp_seconds", "When a revision was applied last.")
+    if gauges.applied_at is not None:
+        applied.add_metric([], gauges.applied_at.timestamp())
+    yield applied
 
 
 def _of_suspensions(suspensions: tuple[Suspension, ...]) -> Iterator[Metric]:

@@ -9,10 +9,11 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 
 from reconciler.core.health import Condition
+from reconciler.core.status import Sync
 from reconciler.core.suspension import Suspension
 from reconciler.store.ledger import MailState
 from reconciler.store.suspensions import in_force
-from reconciler.store.tables import accounts, health, held, mails, outbox, units
+from reconciler.store.tables import accounts, health, held, mails, outbox, revisions, units
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,20 @@ class AccountGauge:
 
 
 @dataclass(frozen=True, slots=True)
+class BehindGauge:
+    """A unit whose files say something else than what runs, and since when."""
+
+    unit: str
+    sync: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Gauges:
-    """Counts by state, reason and sync; `waiting` are mails that are stored and not decided yet."""
+    """Counts by state, reason and sync; `waiting` are mails that are stored and not decided yet.
+
+    `behind` are the units that are not synced; `applied_at` is when a revision of any unit was applied last.
+    """
 
     accounts: tuple[AccountGauge, ...]
     waiting: int
@@ -37,6 +50,8 @@ class Gauges:
     possibly_twice: int
     units: Mapping[str, int]
     suspensions: tuple[Suspension, ...]
+    behind: tuple[BehindGauge, ...]
+    applied_at: datetime | None
 
 
 def read_gauges(connection: Connection, now: datetime) -> Gauges:
@@ -61,7 +76,14 @@ def read_gauges(connection: Connection, now: datetime) -> Gauges:
         possibly_twice=int(connection.execute(twice).scalar_one()),
         units=_counts(connection, units.c.sync),
         suspensions=in_force(connection, now),
+        behind=_behind(connection),
+        applied_at=connection.execute(select(func.max(revisions.c.applied_at))).scalar(),
     )
+
+
+def _behind(connection: Connection) -> tuple[BehindGauge, ...]:
+    query = select(units).where(units.c.sync != Sync.SYNCED).order_by(units.c.unit)
+    return tuple(BehindGauge(row.unit, row.sync, row.since) for row in connection.execute(query))
 
 
 def _counts(connection: Connection, column: object, *conditions: object) -> dict[str, int]:

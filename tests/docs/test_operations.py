@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
 
 from reconciler.core.health import Condition
 from reconciler.core.heartbeat import Loop
@@ -27,10 +31,34 @@ def test_each_entry_says_what_to_look_at_and_what_to_do() -> None:
         assert condition is Condition.OK or ("- Look at: " in text and "- Do: " in text), condition
 
 
-def test_each_metric_is_named_and_each_that_is_named_exists(tmp_path: Path) -> None:
+def exposed(tmp_path: Path) -> set[str]:
+    """The names of all metrics."""
     store = open_store(f"sqlite:///{tmp_path / 'state.db'}", create=True)
     text = Metrics(store, Heartbeats(dict.fromkeys(Loop, 1.0))).text().decode()
     store.close()
-    shown = set(re.findall(r"^# TYPE (\S+) ", text, re.MULTILINE))
+    return set(re.findall(r"^# TYPE (\S+) ", text, re.MULTILINE))
+
+
+RULES = YAML(typ="safe").load(OPERATIONS.path.with_name("alerts.rules.yaml"))["groups"][0]["rules"]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=[rule["alert"] for rule in RULES])
+def test_an_alert_rule_asks_for_metrics_that_exist_and_says_what_is_wrong(rule: Any, tmp_path: Path) -> None:
+    asked = set(re.findall(r"\breconciler_[a-z_]+", rule["expr"]))
+    assert asked <= exposed(tmp_path)
+    assert asked or "up{" in rule["expr"]
+    assert rule["expr"].count("(") == rule["expr"].count(")")
+    assert re.fullmatch(r"[0-9]+[mh]", rule["for"])
+    assert rule["annotations"]["summary"]
+    assert rule["annotations"]["description"]
+
+
+def test_each_alert_rule_has_its_row_and_each_row_a_rule() -> None:
+    said = [(codes(row[0])[0], row[1]) for row in rows(OPERATIONS.section("Alarms"), "alarm")]
+    assert said == [(rule["alert"], rule["labels"]["severity"]) for rule in RULES]
+
+
+def test_each_metric_is_named_and_each_that_is_named_exists(tmp_path: Path) -> None:
+    shown = exposed(tmp_path)
     said = {code for row in rows(OPERATIONS.section("Health and metrics"), "metric") for code in codes(row[0])}
     assert said == {name for name in shown if not name.endswith("_created")}

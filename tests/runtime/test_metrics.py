@@ -12,6 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from reconciler.core.errors import Invalid
+from reconciler.core.heartbeat import Loop
 from reconciler.runtime.endpoint import parse_address
 from reconciler.store.database import open_store
 from tests.world import Running, World
@@ -84,7 +85,20 @@ def test_what_happens_is_counted(world: World, acme: str) -> None:
         loops = {
             dict(labels)["loop"] for name, labels in watched.samples() if name == "reconciler_heartbeat_age_seconds"
         }
-        assert loops == {"fetch", "route", "send", "remind", "reconcile", "writer", "lease mail", "lease apply"}
+        assert loops == {loop.value for loop in Loop}
+        assert (watched.number("last_look_timestamp_seconds", outcome="ok") or 0) > 1.7e9
+        assert (watched.number("last_applied_timestamp_seconds") or 0) > 1.7e9
+        world.command("suspend", "sending", "acme", "--reason", "quiet", "--for", "1h")
+        suspended = {"activity": "sending", "target": "acme"}
+        until, since = (
+            watched.number(f"suspension_{n}_timestamp_seconds", **suspended) or 0 for n in ("until", "since")
+        )
+        assert round(until - since) == 3600
+        assert watched.number("unit_behind_since_timestamp_seconds", tenant="acme", sync="Held") is None
+        world.folder.write_text("acme", "{")
+        run.until(
+            lambda: watched.number("unit_behind_since_timestamp_seconds", tenant="acme", sync="Held"), "it is behind"
+        )
 
 
 def test_trouble_and_held_mails_are_shown(world: World) -> None:
