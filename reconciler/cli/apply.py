@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,6 +23,13 @@ from reconciler.cli.options import (
 from reconciler.cli.plan import show_findings
 from reconciler.cli.user import acting_user
 
+if TYPE_CHECKING:
+    from reconciler.core.saved import SavedPlan
+
+PlanFile = Annotated[
+    Path | None, typer.Option("--plan", metavar="FILE", help="Apply exactly what this saved plan says, or nothing.")
+]
+
 
 def apply(
     directory: Directory = None,
@@ -31,12 +38,14 @@ def apply(
     secrets: Secrets = DEFAULT_SECRETS,
     policy: PolicyFile = None,
     report: ReportFile = None,
+    plan: PlanFile = None,
     output: Format = TextOrJson.TEXT,
 ) -> None:
     """Apply the accounts folder, tenant by tenant.
 
     Doing it twice changes nothing. Exits 1 if files have errors (the other tenants are applied), 3 if a guard blocks
-    a tenant until its plan is acknowledged, 75 if the folder cannot be had or another process is the writer.
+    a tenant until its plan is acknowledged, 75 if the folder cannot be had or another process is the writer. With
+    --plan it exits 1 if anything differs from the saved plan, 3 if a part of it is blocked; then nothing is applied.
     """
     from datetime import UTC, datetime, timedelta
 
@@ -54,7 +63,7 @@ def apply(
     from reconciler.store.database import open_store
     from reconciler.store.lease import Right, take
 
-    models, now, rules = registry(), datetime.now(UTC), read_policy(policy)
+    models, now, rules, expected = registry(), datetime.now(UTC), read_policy(policy), _expected(plan)
     store = open_store(state, create=True)
     try:
         # Nothing renews the lease meanwhile, and thousands of tenants take longer than one is usually good for.
@@ -73,6 +82,7 @@ def apply(
                 lease=lease,
                 author=acting_user(),
                 policy=rules,
+                expected=expected,
             )
     finally:
         store.close()
@@ -81,6 +91,13 @@ def apply(
         write_result(report, reading, result, utc_now)
     errors = any(finding.severity is Severity.ERROR for finding in reading.findings)
     raise typer.Exit(worst(result.exit_code, ExitCode.FINDINGS if errors else ExitCode.CLEAN).value)
+
+
+def _expected(plan: Path | None) -> SavedPlan | None:
+    from reconciler.core.saved import read_saved_plan
+    from reconciler.source.written import read_text
+
+    return read_saved_plan(read_text(plan), str(plan)) if plan is not None else None
 
 
 def ack(

@@ -20,6 +20,7 @@ COMMANDS = (
     LazyCommand("apply", "apply", "apply", "Apply the accounts folder, tenant by tenant."),
     LazyCommand("ack", "apply", "ack", "Let a plan pass that a guard blocks."),
     LazyCommand("accept-rewrite", "git", "accept_rewrite", "Let a branch be followed that was rewritten."),
+    LazyCommand("snapshot", "snapshot", "snapshot", "Print what runs as JSON, for `plan --snapshot`."),
     LazyCommand("history", "apply", "history", "Show the applied revisions, newest first."),
     LazyCommand("status", "status", "status", "Show how every tenant and account stands."),
     LazyCommand("suspend", "suspend", "suspend", "Stop fetching or sending for a while."),

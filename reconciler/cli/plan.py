@@ -32,6 +32,7 @@ from reconciler.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from reconciler.core.snapshot import Base
     from reconciler.runtime.desired import Reading
 
 
@@ -48,6 +49,14 @@ def plan(
     path: PathInside = DEFAULT_PATH,
     git_dir: GitDir = DEFAULT_GIT_DIR,
     rev: Rev = None,
+    base: Annotated[
+        str | None,
+        typer.Option("--base", metavar="REV", help="Compare with the files of this revision, not with what runs."),
+    ] = None,
+    snapshot: Annotated[
+        Path | None, typer.Option("--snapshot", metavar="FILE", help="Compare with a snapshot of what runs.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Save the plan, for apply --plan.")] = None,
 ) -> None:
     """Show what apply would change, compared with what runs.
 
@@ -57,12 +66,22 @@ def plan(
     """
     from reconciler.cli.compose import registry
     from reconciler.cli.secrets import secret_check
+    from reconciler.core.snapshot import read_snapshot
     from reconciler.report.plan import plan_json, plan_text
-    from reconciler.runtime.planning import plan_once
+    from reconciler.runtime.planning import base_at, plan_once
     from reconciler.source.policy import read_policy
+    from reconciler.source.written import read_text, write_file
 
-    place = place_of(Path(directory or accounts), git, branch, path, git_dir, rev)
-    planned = plan_once(place, state, registry(), secret_check(secrets), read_policy(policy))
+    folder, models = Path(directory or accounts), registry()
+    against: Base | str = state
+    if base is not None:
+        against = base_at(place_of(folder, git, branch, path, git_dir, base), models)
+        for unit in sorted(against.unknown):
+            typer.echo(f"reconciler: {against.name}: {unit} has errors there, so all of it is shown as new", err=True)
+    elif snapshot is not None:
+        against = read_snapshot(read_text(snapshot), str(snapshot), models)
+    place = place_of(folder, git, branch, path, git_dir, rev)
+    planned = plan_once(place, against, models, secret_check(secrets), read_policy(policy))
     show_findings(planned.reading)
     if planned.reading.main_missing:
         from reconciler.core.errors import Unavailable
@@ -73,6 +92,8 @@ def plan(
         if output is TextOrJson.JSON
         else plan_text(planned.plan, planned.acknowledged)
     )
+    if out is not None:
+        write_file(out, plan_json(planned.plan, planned.acknowledged))
     typer.echo(text, nl=False)
     raise typer.Exit(planned.exit_code(changes_count=exit_code).value)
 

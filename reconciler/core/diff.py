@@ -39,8 +39,12 @@ def diff(
     has_secret: HasSecret,
     state: str = "",
     policy: Policy = BUILT_IN,
+    kind: BaseKind = BaseKind.APPLIED,
 ) -> Plan:
-    """The plan that leads from `applied` to `desired`. `state` is the store's URL, shown as what was compared with."""
+    """The plan that leads from `applied` to `desired`. `state` is the store's URL, shown as what was compared with.
+
+    `kind`: what `applied` is.
+    """
     concerned = touched(desired, applied)
     running = _running(concerned, applied, impacts)
     plans: list[TenantPlan] = []
@@ -56,7 +60,7 @@ def diff(
     plans = list(_with_surroundings(plans, desired, applied))
     guards = tripped(removals, serving, policy.guards)
     return Plan(
-        base=BaseKind.APPLIED if applied.units else BaseKind.NOTHING,
+        base=BaseKind.NOTHING if kind is BaseKind.APPLIED and not applied.units else kind,
         state=state,
         source=desired.source,
         commit=desired.commit.id if desired.commit is not None else None,

@@ -8,6 +8,7 @@ ReconcilerError
 │   └── Unavailable  a source, store or lease cannot be had now: nothing advances (exit 75)
 ├── Permanent        trying again changes nothing: stop this item and tell a person
 └── Unsafe           going on could break a promise (wrong tenant, second copy): set aside for a person
+    └── Blocked      a guard or redirect stops it until a person lets it pass (exit 3)
 """
 
 from __future__ import annotations
@@ -87,3 +88,9 @@ class Permanent(ReconcilerError):
 
 class Unsafe(ReconcilerError):
     """Going on could break a promise; a person decides."""
+
+
+class Blocked(Unsafe):
+    """A guard or a redirect stops it; the text says who lets it pass and how."""
+
+    exit_code = ExitCode.BLOCKED

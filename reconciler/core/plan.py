@@ -127,10 +127,12 @@ class TenantPlan:
 
 
 class BaseKind(StrEnum):
-    """What a plan compares with: the applied state, or nothing because none is there."""
+    """What a plan compares with: files at a revision, a snapshot, the applied state, or nothing as none is there."""
 
     APPLIED = "applied"
     NOTHING = "nothing"
+    SNAPSHOT = "snapshot"
+    FILES = "files"
 
 
 @dataclass(frozen=True, slots=True)

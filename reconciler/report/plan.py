@@ -106,6 +106,10 @@ def _impact_json(impact: Impact | None, taken_off: int | None) -> dict[str, Any]
 
 
 def _summary(plan: Plan, acknowledged: frozenset[str]) -> Iterator[str]:
+    if plan.base is BaseKind.FILES:
+        yield f"compared with the files of {visible(plan.state)} alone: whom a change concerns is not known"
+    if plan.base is BaseKind.SNAPSHOT:
+        yield f"compared with the snapshot {visible(plan.state)}"
     if plan.base is BaseKind.NOTHING:
         yield f"no applied state at {visible(plan.state)}: everything is new"
     counts = [f"{count} to {op}" for op, count in plan.counts.items() if count]

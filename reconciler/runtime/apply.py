@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.core.diff import diff, touched
-from reconciler.core.errors import Unavailable
+from reconciler.core.errors import Blocked, Unavailable, Unsafe
 from reconciler.core.finding import Finding, Severity
 from reconciler.core.outcome import ApplyResult, Result, UnitOutcome
-from reconciler.core.plan import HasSecret, TenantPlan, unit_order
+from reconciler.core.plan import HasSecret, Plan, TenantPlan, unit_order
 from reconciler.core.policy import BUILT_IN, Policy
 from reconciler.core.registry import Registry
 from reconciler.core.revision import AccountStatus, AppliedState
+from reconciler.core.saved import SavedPlan, differences_from
 from reconciler.core.status import Sync, UnitStatus
 from reconciler.runtime.desired import Reading
 from reconciler.runtime.faults import reach
@@ -35,13 +36,15 @@ def reconcile_once(
     author: str | None = None,
     settling: frozenset[str] = frozenset(),
     policy: Policy = BUILT_IN,
+    expected: SavedPlan | None = None,
 ) -> ApplyResult:
     """Apply every unit that is valid, changed and not guarded, each in a transaction of its own, `main` first.
 
     `settling` names units whose files are broken but were written just now. Doing it twice changes nothing. Units with
     errors keep their running revision, and so do guarded ones until their plan's digest is acknowledged, and those that
     would send a bound secret elsewhere until `policy` unlocks it. Raises
-    Unavailable, before anything is written, if main.yaml is missing; and when the lease was lost, with the units before
+    Unavailable, before anything is written, if main.yaml is missing; with `expected`, Unsafe if the plan is not exactly
+    that one, Blocked if something stops a part of it; and when the lease was lost, with the units before
     that point applied.
     """
     if reading.main_missing:
@@ -52,6 +55,8 @@ def reconcile_once(
         passed = acknowledged(connection)
         standing = {unit.unit: unit for unit in read_units(connection)}
     plan = diff(reading.desired, applied, impacts, has_secret=has_secret, policy=policy)
+    if expected is not None:
+        _hold_to(expected, plan, applied, passed)
     pass_ = _Pass(store, reading, source, author, now, lease, standing)
     plans = {p.tenant: p for p in plan.tenants}
     outcomes = []
@@ -68,6 +73,16 @@ def reconcile_once(
     result = ApplyResult(tuple(outcomes), plan.secrets_to_provide)
     Telling(store, registry, lease, applied, reading, now).tell(result)
     return result
+
+
+def _hold_to(expected: SavedPlan, plan: Plan, applied: AppliedState, passed: frozenset[str]) -> None:
+    differing = differences_from(expected, plan, applied)
+    if differing:
+        raise Unsafe(f"nothing is applied, for this is not what the plan says: {'; '.join(differing)}")
+    blocked = plan.blocked(passed)
+    if blocked:
+        reasons = "; ".join(f"{tenant.tenant}: {tenant.reason(passed, plan.limits)}" for tenant in blocked)
+        raise Blocked(f"nothing is applied, for a part of the plan is blocked: {reasons}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from reconciler.core.diff import diff, touched
-from reconciler.core.errors import ExitCode, NotSetUp, worst
+from reconciler.core.errors import ExitCode, Invalid, NotSetUp, worst
 from reconciler.core.finding import Severity
-from reconciler.core.plan import HasSecret, Plan
+from reconciler.core.plan import BaseKind, HasSecret, Plan
 from reconciler.core.policy import BUILT_IN, Policy
 from reconciler.core.registry import Registry
 from reconciler.core.revision import NOTHING_APPLIED
+from reconciler.core.snapshot import Base, base_of_files
 from reconciler.runtime.desired import Reading, read_place
 from reconciler.source.files import Place
 from reconciler.store.applied import read_applied
@@ -39,17 +40,22 @@ class Planned:
 
 
 def plan_once(
-    place: Place, state: str, registry: Registry, has_secret: HasSecret, policy: Policy = BUILT_IN
+    place: Place,
+    against: Base | str,
+    registry: Registry,
+    has_secret: HasSecret,
+    policy: Policy = BUILT_IN,
 ) -> Planned:
-    """The plan that leads from the applied state at `state` (or from none) to what the place holds.
+    """The plan that leads to what the place holds: from a base, or from the applied state at a URL (or from none).
 
     Raises Unavailable if it cannot be had or the store does not answer.
     """
-    with existing(state) as store:
+    if isinstance(against, Base):
+        return _plan(place, against, registry, has_secret, policy)
+    with existing(against) as store:
         if store is None:
-            reading = read_place(place, registry, policy=policy)
-            plan = diff(reading.desired, NOTHING_APPLIED, {}, has_secret=has_secret, state=state, policy=policy)
-            return Planned(plan, reading, frozenset())
+            nothing = Base(BaseKind.APPLIED, against, NOTHING_APPLIED, {})
+            return _plan(place, nothing, registry, has_secret, policy)
         with store.read() as connection:
             applied = read_applied(connection, registry)
             reading = read_place(place, registry, applied, policy)
@@ -57,6 +63,39 @@ def plan_once(
             passed = acknowledged(connection)
         plan = diff(reading.desired, applied, impacts, has_secret=has_secret, state=store.url, policy=policy)
         return Planned(plan, reading, passed)
+
+
+def base_at(place: Place, registry: Registry) -> Base:
+    """The files at a revision, as if they ran; units with errors there are as good as absent, and named.
+
+    Raises Unavailable if they cannot be had, Invalid if they hold no main.yaml.
+    """
+    reading = read_place(place, registry)
+    if reading.main_missing:
+        raise Invalid(f"{place} has no main.yaml, so it is nothing to compare with; name another revision")
+    return base_of_files(reading.desired, str(place))
+
+
+def take_snapshot(store: Store, registry: Registry) -> Base:
+    """What runs at the store, with the numbers about its accounts."""
+    with store.read() as connection:
+        applied = read_applied(connection, registry)
+        impacts = read_impacts(connection, frozenset(applied.units))
+        return Base(BaseKind.SNAPSHOT, store.url, applied, impacts, acknowledged(connection))
+
+
+def _plan(place: Place, base: Base, registry: Registry, has_secret: HasSecret, policy: Policy) -> Planned:
+    reading = read_place(place, registry, base.applied, policy)
+    plan = diff(
+        reading.desired,
+        base.applied,
+        base.impacts,
+        has_secret=has_secret,
+        state=base.name,
+        policy=policy,
+        kind=base.kind,
+    )
+    return Planned(plan, reading, base.acknowledged)
 
 
 @contextmanager

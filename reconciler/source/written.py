@@ -1,4 +1,5 @@
-"""Writes a file so that after any crash it is the old one or the new one; knows nothing of what it holds."""
+"""Writes files so that after any crash they are the old or the new ones, and reads them; knows nothing of what they
+hold."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from reconciler.core.errors import Unavailable
+from reconciler.core.errors import Invalid, Unavailable
 
 
 def write_file(path: Path, text: str, *, mode: int | None = None) -> None:
@@ -34,6 +35,22 @@ def write_file(path: Path, text: str, *, mode: int | None = None) -> None:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 Path(temporary).unlink()
+
+
+def read_text(path: Path, most: int = 256 * 1024 * 1024) -> str:
+    """A file that this program has written, as text. Raises Invalid if it cannot be read or has more bytes."""
+    try:
+        if not path.is_file():
+            raise Invalid(f"{path} cannot be read: there is no such file")
+        with path.open("rb") as file:
+            data = file.read(most + 1)
+        if len(data) > most:
+            raise Invalid(f"{path} cannot be read: it has more than {most} bytes")
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Invalid(f"{path} cannot be read: it is not UTF-8 text") from None
+    except OSError as error:
+        raise Invalid(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _mode(target: Path) -> int:

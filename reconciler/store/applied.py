@@ -29,7 +29,7 @@ from reconciler.core.settings import parse_duration
 from reconciler.core.status import Sync
 from reconciler.store.bindings import read_bindings, write_bindings
 from reconciler.store.moving import WAITING, move_accounts
-from reconciler.store.tables import accounts, folders, health, revisions, sending, units
+from reconciler.store.tables import accounts, acks, folders, health, revisions, sending, units
 
 _CURSORS = (folders, health, sending)
 
@@ -91,6 +91,8 @@ def write_unit(
         if change.op is Op.RETIRE and change.account is not None:
             _retire(connection, plan.tenant, change.account, revision, now)
     _point_to(connection, plan.tenant, revision, wanted, now)
+    # An acknowledgement is for one change: the same one asks again after the state has gone back.
+    connection.execute(update(acks).where(acks.c.digest == plan.digest).values(revision_id=revision))
     return revision
 
 

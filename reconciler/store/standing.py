@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from reconciler.core.health import Condition
 from reconciler.core.plan import Impact
@@ -95,17 +95,22 @@ class Acknowledgement:
 
 
 def acknowledge(connection: Connection, digest: str, reason: str, by: str, now: datetime) -> Acknowledgement:
-    """Let the plan with this digest pass its guards. An earlier acknowledgement stays as it was and is returned."""
+    """Let the plan with this digest pass its guards, once.
+
+    An earlier acknowledgement that was not used yet stays as it was and is returned; a used one is renewed.
+    """
     row = connection.execute(select(acks).where(acks.c.digest == digest)).one_or_none()
+    if row is not None and row.revision_id is None:
+        return Acknowledgement(row.digest, row.reason, row.by, row.at)
     if row is not None:
-        return Acknowledgement(**row._mapping)
+        connection.execute(delete(acks).where(acks.c.digest == digest))
     connection.execute(insert(acks).values(digest=digest, reason=reason, by=by, at=now))
     return Acknowledgement(digest, reason, by, now)
 
 
 def acknowledged(connection: Connection) -> frozenset[str]:
-    """The digests of all plans that were acknowledged."""
-    return frozenset(connection.execute(select(acks.c.digest)).scalars())
+    """The digests of all plans that were acknowledged and not applied since."""
+    return frozenset(connection.execute(select(acks.c.digest).where(acks.c.revision_id.is_(None))).scalars())
 
 
 def _counts(connection: Connection, key: Any, condition: Any) -> dict[int, int]:

@@ -86,6 +86,7 @@ acks = Table(
     Column("reason", MailText, nullable=False),
     Column("by", String, nullable=False),
     Column("at", Instant, nullable=False),
+    Column("revision_id", ForeignKey("revisions.id"), comment="the revision it let pass; None: not used yet"),
 )
 
 accounts = Table(
