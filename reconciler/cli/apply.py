@@ -24,7 +24,12 @@ from reconciler.cli.plan import show_findings
 from reconciler.cli.user import acting_user
 
 if TYPE_CHECKING:
+    from reconciler.core.outcome import ApplyResult
+    from reconciler.core.policy import Policy
+    from reconciler.core.registry import Registry
     from reconciler.core.saved import SavedPlan
+    from reconciler.runtime.desired import Reading
+    from reconciler.store.database import Store
 
 PlanFile = Annotated[
     Path | None, typer.Option("--plan", metavar="FILE", help="Apply exactly what this saved plan says, or nothing.")
@@ -47,43 +52,19 @@ def apply(
     a tenant until its plan is acknowledged, 75 if the folder cannot be had or another process is the writer. With
     --plan it exits 1 if anything differs from the saved plan, 3 if a part of it is blocked; then nothing is applied.
     """
-    from datetime import UTC, datetime, timedelta
-
     from reconciler.cli.compose import registry
-    from reconciler.cli.secrets import secret_check
     from reconciler.core.errors import ExitCode, worst
     from reconciler.core.finding import Severity
     from reconciler.report.apply import apply_json, apply_text
-    from reconciler.runtime.apply import reconcile_once
     from reconciler.runtime.clock import utc_now
-    from reconciler.runtime.desired import read_desired
     from reconciler.runtime.handing import write_result
     from reconciler.source.policy import read_policy
-    from reconciler.store.applied import read_applied
     from reconciler.store.database import open_store
-    from reconciler.store.lease import Right, take
 
-    models, now, rules, expected = registry(), datetime.now(UTC), read_policy(policy), _expected(plan)
+    models, rules, expected = registry(), read_policy(policy), _expected(plan)
     store = open_store(state, create=True)
     try:
-        # Nothing renews the lease meanwhile, and thousands of tenants take longer than one is usually good for.
-        with take(store, Right.APPLY, "apply", now, lasting=timedelta(minutes=10)) as lease:
-            with store.read() as connection:
-                applied = read_applied(connection, models)
-            reading = read_desired(Path(directory or accounts), models, applied, rules)
-            show_findings(reading)
-            result = reconcile_once(
-                store,
-                models,
-                reading,
-                source=reading.desired.source,
-                now=now,
-                has_secret=secret_check(secrets),
-                lease=lease,
-                author=acting_user(),
-                policy=rules,
-                expected=expected,
-            )
+        reading, result = _applied(store, Path(directory or accounts), models, secrets, rules, expected)
     finally:
         store.close()
     typer.echo(apply_json(result) if output is TextOrJson.JSON else apply_text(result), nl=False)
@@ -91,6 +72,43 @@ def apply(
         write_result(report, reading, result, utc_now)
     errors = any(finding.severity is Severity.ERROR for finding in reading.findings)
     raise typer.Exit(worst(result.exit_code, ExitCode.FINDINGS if errors else ExitCode.CLEAN).value)
+
+
+def _applied(
+    store: Store, root: Path, models: Registry, secrets: Path, rules: Policy, expected: SavedPlan | None
+) -> tuple[Reading, ApplyResult]:
+    from datetime import timedelta
+
+    from reconciler.cli.secrets import secret_check
+    from reconciler.runtime.apply import reconcile_once
+    from reconciler.runtime.clock import utc_now
+    from reconciler.runtime.rolling import read_effective
+    from reconciler.source.files import Folder
+    from reconciler.store.applied import read_applied
+    from reconciler.store.lease import Right, take
+
+    now = utc_now()
+    # Nothing renews the lease meanwhile, and thousands of tenants take longer than one is usually good for.
+    with take(store, Right.APPLY, "apply", now, lasting=timedelta(minutes=10)) as lease:
+        with store.read() as connection:
+            applied = read_applied(connection, models)
+            effective = read_effective(connection, Folder(root), models, applied, now, rules)
+        show_findings(effective.reading)
+        result = reconcile_once(
+            store,
+            models,
+            effective.reading,
+            source=effective.reading.desired.source,
+            now=now,
+            has_secret=secret_check(secrets),
+            lease=lease,
+            author=acting_user(),
+            policy=rules,
+            expected=expected,
+            rolled_back=effective.rolled_back,
+            over=effective.over,
+        )
+    return effective.reading, result
 
 
 def _expected(plan: Path | None) -> SavedPlan | None:

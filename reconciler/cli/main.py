@@ -23,6 +23,7 @@ COMMANDS = (
     LazyCommand("snapshot", "snapshot", "snapshot", "Print what runs as JSON, for `plan --snapshot`."),
     LazyCommand("history", "apply", "history", "Show the applied revisions, newest first."),
     LazyCommand("status", "status", "status", "Show how every tenant and account stands."),
+    LazyCommand("rollback", "rollback", "rollback", "Run an earlier revision of a tenant for a while."),
     LazyCommand("suspend", "suspend", "suspend", "Stop fetching or sending for a while."),
     LazyCommand("resume", "suspend", "resume", "End a suspension before its time."),
     LazyCommand("suspensions", "suspend", "suspensions", "List what is suspended, until when and why."),

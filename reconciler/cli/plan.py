@@ -34,6 +34,7 @@ from reconciler.cli.options import (
 if TYPE_CHECKING:
     from reconciler.core.snapshot import Base
     from reconciler.runtime.desired import Reading
+    from reconciler.runtime.planning import Planned
 
 
 def plan(
@@ -68,6 +69,7 @@ def plan(
     from reconciler.cli.secrets import secret_check
     from reconciler.core.snapshot import read_snapshot
     from reconciler.report.plan import plan_json, plan_text
+    from reconciler.runtime.clock import utc_now
     from reconciler.runtime.planning import base_at, plan_once
     from reconciler.source.policy import read_policy
     from reconciler.source.written import read_text, write_file
@@ -81,12 +83,8 @@ def plan(
     elif snapshot is not None:
         against = read_snapshot(read_text(snapshot), str(snapshot), models)
     place = place_of(folder, git, branch, path, git_dir, rev)
-    planned = plan_once(place, against, models, secret_check(secrets), read_policy(policy))
-    show_findings(planned.reading)
-    if planned.reading.main_missing:
-        from reconciler.core.errors import Unavailable
-
-        raise Unavailable(f"{planned.plan.source}: main.yaml is missing, so nothing would be applied")
+    planned = plan_once(place, against, models, secret_check(secrets), read_policy(policy), now=utc_now())
+    _show_beside(planned)
     text = (
         plan_json(planned.plan, planned.acknowledged)
         if output is TextOrJson.JSON
@@ -96,6 +94,18 @@ def plan(
         write_file(out, plan_json(planned.plan, planned.acknowledged))
     typer.echo(text, nl=False)
     raise typer.Exit(planned.exit_code(changes_count=exit_code).value)
+
+
+def _show_beside(planned: Planned) -> None:
+    """What to mend, and which tenants run something else than their files; raises if there is nothing to plan."""
+    from reconciler.core.errors import Unavailable
+    from reconciler.report.terminal import visible
+
+    show_findings(planned.reading)
+    for sentence in planned.rolled_back:
+        typer.echo(visible(sentence), err=True)
+    if planned.reading.main_missing:
+        raise Unavailable(f"{planned.plan.source}: main.yaml is missing, so nothing would be applied")
 
 
 def show_findings(reading: Reading) -> None:

@@ -18,6 +18,7 @@ class Sync(StrEnum):
     SETTLING = "Settling"
     HELD = "Held"
     BLOCKED = "Blocked"
+    ROLLED_BACK = "RolledBack"
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,11 +127,11 @@ def until_of(now: datetime, until: str | None, lasting: str | None) -> datetime:
     else:
         ends = now + USUAL
     if ends <= now:
-        raise Invalid("the suspension would be over before it begins; write an instant to come")
+        raise Invalid("that would be over before it begins; write an instant to come")
     if ends > now + LONGEST:
         raise Invalid(
-            f"a suspension lasts {LONGEST.days} days at most, or it would be forgotten; suspend again in time, or "
-            "write `enabled: false` in the account's file"
+            f"that is more than {LONGEST.days} days and would be forgotten; renew it in time, or say it in the files: "
+            "`enabled: false` rests an account for good"
         )
     return ends
 

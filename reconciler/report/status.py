@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.core.health import Condition
+from reconciler.core.rollback import GONE, HELD
 from reconciler.core.status import AccountState, SendingHealth, Status, UnitStatus
 from reconciler.report.suspensions import suspension_json
 from reconciler.report.terminal import as_json, columns, instant, visible
@@ -51,7 +52,7 @@ def _unit_json(unit: UnitStatus) -> dict[str, Any]:
         "revision": unit.revision,
         "applied_digest": unit.applied_digest,
         "retired": unit.retired,
-        "attempted_digest": unit.attempted_digest,
+        "attempted_digest": None if unit.attempted_digest in (HELD, GONE) else unit.attempted_digest,
         "attempted_at": instant(unit.attempted_at),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,15 +14,19 @@ from reconciler.core.plan import HasSecret, Plan, TenantPlan, unit_order
 from reconciler.core.policy import BUILT_IN, Policy
 from reconciler.core.registry import Registry
 from reconciler.core.revision import AccountStatus, AppliedState
+from reconciler.core.rollback import Rollback
 from reconciler.core.saved import SavedPlan, differences_from
 from reconciler.core.status import Sync, UnitStatus
 from reconciler.runtime.desired import Reading
 from reconciler.runtime.faults import reach
 from reconciler.runtime.owners import Telling
-from reconciler.store.applied import finish_draining, forget_unit, read_applied, write_sync, write_unit
+from reconciler.store.applied import commit_of, finish_draining, forget_unit, read_applied, write_sync, write_unit
 from reconciler.store.database import Store
 from reconciler.store.lease import Lease
+from reconciler.store.rollbacks import end_all
 from reconciler.store.standing import acknowledged, read_impacts, read_units
+
+_NONE: Mapping[str, Rollback] = {}
 
 
 def reconcile_once(
@@ -37,15 +42,17 @@ def reconcile_once(
     settling: frozenset[str] = frozenset(),
     policy: Policy = BUILT_IN,
     expected: SavedPlan | None = None,
+    rolled_back: Mapping[str, Rollback] = _NONE,
+    over: Sequence[Rollback] = (),
 ) -> ApplyResult:
     """Apply every unit that is valid, changed and not guarded, each in a transaction of its own, `main` first.
 
-    `settling` names units whose files are broken but were written just now. Doing it twice changes nothing. Units with
-    errors keep their running revision, and so do guarded ones until their plan's digest is acknowledged, and those that
-    would send a bound secret elsewhere until `policy` unlocks it. Raises
-    Unavailable, before anything is written, if main.yaml is missing; with `expected`, Unsafe if the plan is not exactly
-    that one, Blocked if something stops a part of it; and when the lease was lost, with the units before
-    that point applied.
+    `rolled_back` are the units whose earlier revision `reading` holds instead of their files, `over` the rollbacks that
+    their files have ended. `settling` names units whose files are broken but were written just now. Doing it twice
+    changes nothing. Units with errors keep their running revision, and so do guarded ones until their plan's digest is
+    acknowledged, and those that would send a bound secret elsewhere until `policy` unlocks it. Raises Unavailable,
+    before anything is written, if main.yaml is missing; with `expected`, Unsafe if the plan is not exactly that one,
+    Blocked if something stops a part of it; and when the lease was lost, with the units before that point applied.
     """
     if reading.main_missing:
         raise Unavailable(f"{source}: main.yaml is missing; nothing advances, and what runs goes on")
@@ -57,7 +64,8 @@ def reconcile_once(
     plan = diff(reading.desired, applied, impacts, has_secret=has_secret, policy=policy)
     if expected is not None:
         _hold_to(expected, plan, applied, passed)
-    pass_ = _Pass(store, reading, source, author, now, lease, standing)
+    pass_ = _Pass(store, reading, source, author, now, lease, standing, rolled_back)
+    pass_.end(over)
     plans = {p.tenant: p for p in plan.tenants}
     outcomes = []
     for unit in sorted({*reading.desired.units, *reading.desired.held, *plans}, key=unit_order):
@@ -96,27 +104,43 @@ class _Pass:
     now: datetime
     lease: Lease
     standing: dict[str, UnitStatus]
+    rolled_back: Mapping[str, Rollback]
+
+    def end(self, over: Sequence[Rollback]) -> None:
+        """Write down that the files have ended these rollbacks."""
+        if over:
+            with self.store.write() as connection:
+                self.lease.verify(connection)
+                ids = [rollback.id for rollback in over]
+                end_all(connection, ids, reason="the files have changed", by="apply", now=self.now)
 
     def write(self, plan: TenantPlan) -> UnitOutcome:
         wanted = self.reading.desired.units.get(plan.tenant)
+        rollback = self.rolled_back.get(plan.tenant)
         with self.store.write() as connection:
             self.lease.verify(connection)
             revision = write_unit(
                 connection,
                 plan,
                 wanted,
-                source=self.source,
-                commit=self.reading.desired.commit,
-                author=self.author,
+                source=f"rollback to revision {rollback.revision}" if rollback else self.source,
+                commit=commit_of(connection, rollback.revision) if rollback else self.reading.desired.commit,
+                author=rollback.by if rollback else self.author,
                 now=self.now,
             )
+            if rollback is not None:
+                write_sync(connection, plan.tenant, Sync.ROLLED_BACK, rollback.sentence, rollback.files, self.now)
         reach("applied", plan.tenant)
         if wanted is None:
             return UnitOutcome(plan.tenant, revision, plan.base, Result.RETIRED, plan.digest)
         return UnitOutcome(plan.tenant, revision, wanted.digest, Result.APPLIED, plan.digest)
 
     def keep(self, unit: str) -> UnitOutcome:
-        self._stand(unit, Sync.SYNCED, "", self.reading.desired.units[unit].digest)
+        rollback = self.rolled_back.get(unit)
+        if rollback is not None:
+            self._stand(unit, Sync.ROLLED_BACK, rollback.sentence, rollback.files)
+        else:
+            self._stand(unit, Sync.SYNCED, "", self.reading.desired.units[unit].digest)
         return self._staying(unit, Result.UNCHANGED)
 
     def hold(self, unit: str, *, settling: bool) -> UnitOutcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
 from reconciler.core.diff import diff, touched
 from reconciler.core.errors import ExitCode, Invalid, NotSetUp, worst
@@ -15,6 +16,7 @@ from reconciler.core.registry import Registry
 from reconciler.core.revision import NOTHING_APPLIED
 from reconciler.core.snapshot import Base, base_of_files
 from reconciler.runtime.desired import Reading, read_place
+from reconciler.runtime.rolling import read_effective
 from reconciler.source.files import Place
 from reconciler.store.applied import read_applied
 from reconciler.store.database import Store, open_store
@@ -23,11 +25,12 @@ from reconciler.store.standing import acknowledged, read_impacts
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan, what was read for it, and the digests that were acknowledged."""
+    """A plan, what was read for it, the digests that were acknowledged, and a sentence for each tenant rolled back."""
 
     plan: Plan
     reading: Reading
     acknowledged: frozenset[str]
+    rolled_back: tuple[str, ...] = ()
 
     def exit_code(self, *, changes_count: bool) -> ExitCode:
         """1 with errors in files, 3 if a guard blocks, 2 with changes if these count, 0 otherwise."""
@@ -45,6 +48,8 @@ def plan_once(
     registry: Registry,
     has_secret: HasSecret,
     policy: Policy = BUILT_IN,
+    *,
+    now: datetime,
 ) -> Planned:
     """The plan that leads to what the place holds: from a base, or from the applied state at a URL (or from none).
 
@@ -58,11 +63,12 @@ def plan_once(
             return _plan(place, nothing, registry, has_secret, policy)
         with store.read() as connection:
             applied = read_applied(connection, registry)
-            reading = read_place(place, registry, applied, policy)
+            effective = read_effective(connection, place, registry, applied, now, policy)
+            reading = effective.reading
             impacts = read_impacts(connection, touched(reading.desired, applied))
             passed = acknowledged(connection)
         plan = diff(reading.desired, applied, impacts, has_secret=has_secret, state=store.url, policy=policy)
-        return Planned(plan, reading, passed)
+        return Planned(plan, reading, passed, tuple(r.sentence for r in effective.rolled_back.values()))
 
 
 def base_at(place: Place, registry: Registry) -> Base:

@@ -15,15 +15,17 @@ from reconciler.core.outcome import ApplyResult, Result
 from reconciler.core.policy import BUILT_IN, Policy
 from reconciler.core.registry import Registry
 from reconciler.runtime.apply import reconcile_once
-from reconciler.runtime.desired import Reading, read_place
+from reconciler.runtime.desired import Reading
 from reconciler.runtime.handing import OnResult
 from reconciler.runtime.observer import UNOBSERVED, Observer
+from reconciler.runtime.rolling import read_effective
 from reconciler.runtime.step import Clock
 from reconciler.source.files import Watched
 from reconciler.source.watch import Watcher
 from reconciler.store.applied import any_draining, finish_draining, purge_retired, purgeable, read_applied
 from reconciler.store.database import Store
 from reconciler.store.lease import Lease
+from reconciler.store.rollbacks import ids_in_force
 
 log = structlog.get_logger()
 
@@ -53,7 +55,7 @@ class ReconcileLoop:
         self, source: Source, watcher: Watcher, on_applied: Callable[[], None], observer: Observer = UNOBSERVED
     ) -> None:
         self._source, self._watcher, self._on_applied, self._observer = source, watcher, on_applied, observer
-        self._seen: tuple[str, Policy] | None = None
+        self._seen: tuple[str, Policy, tuple[int, ...]] | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Look at once, then whenever the watcher says so, until stopped."""
@@ -81,13 +83,15 @@ class ReconcileLoop:
         source = self._source
         self._finish_draining()
         # Nothing but the folder's bytes decides whether there is work, never what an event said.
-        policy = source.policy()
-        if self._seen is not None and (source.place.fingerprint(), policy) == self._seen:
+        policy, now = source.policy(), source.clock()
+        with source.store.read() as connection:
+            rollbacks = ids_in_force(connection, now)
+        if self._seen is not None and (source.place.fingerprint(), policy, rollbacks) == self._seen:
             return
         with source.store.read() as connection:
             applied = read_applied(connection, source.registry)
-        reading = read_place(source.place, source.registry, applied, policy)
-        now = source.clock()
+            effective = read_effective(connection, source.place, source.registry, applied, now, policy)
+        reading = effective.reading
         settling = _settling(source.place, reading, now, source.settle)
         result = reconcile_once(
             source.store,
@@ -99,12 +103,14 @@ class ReconcileLoop:
             lease=source.lease,
             settling=settling,
             policy=policy,
+            rolled_back=effective.rolled_back,
+            over=effective.over,
         )
         self._report(result)
         source.on_result(reading, result)
         # A settling file is looked at again soon, a blocked unit may be acknowledged in the meantime.
         waits = any(o.result in (Result.BLOCKED, Result.SETTLING) for o in result.tenants)
-        self._seen = None if waits else (reading.fingerprint, policy)
+        self._seen = None if waits or effective.over else (reading.fingerprint, policy, rollbacks)
         if settling:
             threading.Timer(source.settle.total_seconds() / 4, self._watcher.wake).start()
 

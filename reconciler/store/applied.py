@@ -43,7 +43,7 @@ def read_applied(connection: Connection, registry: Registry) -> AppliedState:
     found: dict[str, AppliedUnit] = {}
     ids: dict[tuple[str, str], Account] = {}
     for row in connection.execute(query):
-        document = _document(row.unit, row.document, registry)
+        document = read_document(row.unit, row.document, registry)
         found[row.unit] = AppliedUnit(
             row.unit, row.id, row.digest, document, row.applied_at, row.commit, retired=row.retired
         )
@@ -172,7 +172,8 @@ def purge_retired(connection: Connection, now: datetime) -> int:
     return len(keys)
 
 
-def _document(unit: str, stored: Mapping[str, Any], registry: Registry) -> Document:
+def read_document(unit: str, stored: Mapping[str, Any], registry: Registry) -> Document:
+    """A stored revision's document. Raises Invalid, naming the unit, if these plug-ins cannot read it."""
     model = registry.main if unit == MAIN else registry.tenant
     try:
         return model.model_validate(stored)

@@ -8,7 +8,7 @@ from reconciler.store.columns import Compressed, Instant, MailText
 from reconciler.store.oversight_tables import metadata
 from reconciler.store.tables import Key
 
-__all__ = ["metadata", "notices", "suspensions", "told"]
+__all__ = ["metadata", "notices", "rollbacks", "suspensions", "told"]
 
 told = Table(
     "told",
@@ -33,6 +33,22 @@ notices = Table(
     Column("answer", MailText, comment="the server's last words"),
     Column("created_at", Instant, nullable=False),
     Column("sent_at", Instant),
+)
+
+rollbacks = Table(
+    "rollbacks",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("unit", String, nullable=False),
+    Column("revision_id", ForeignKey("revisions.id"), nullable=False, comment="that runs instead of the files"),
+    Column("files", String, nullable=False, comment="what the files said: a digest, held or gone"),
+    Column("reason", MailText, nullable=False),
+    Column("by", String, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("until", Instant, nullable=False, comment="it ends by itself; rows stay as the history"),
+    Column("ended_at", Instant, comment="None: nobody, and no change of the files, ended it before its time"),
+    Column("ended_by", String),
+    Column("end_reason", MailText),
 )
 
 suspensions = Table(

@@ -1,0 +1,80 @@
+"""Reads what is to run: the files, and for a tenant that is rolled back its earlier revision, judged like files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from reconciler.core.account import MAIN
+from reconciler.core.policy import BUILT_IN, Policy
+from reconciler.core.registry import Registry
+from reconciler.core.revision import AppliedState, canonical
+from reconciler.core.rollback import Rollback, sort_out
+from reconciler.runtime.desired import Reading, judge
+from reconciler.source.files import Loaded, Place, UnitFiles
+from reconciler.source.yaml_reader import read_yaml
+from reconciler.store import rollbacks
+
+_ACCOUNTS_A_FILE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Effective:
+    """What is to run. `rolled_back`: the rollbacks that hold, by unit; `over`: those that the files have ended."""
+
+    reading: Reading
+    rolled_back: Mapping[str, Rollback] = field(default_factory=dict)
+    over: tuple[Rollback, ...] = ()
+
+
+def read_effective(
+    connection: Connection,
+    place: Place,
+    registry: Registry,
+    applied: AppliedState,
+    now: datetime,
+    policy: Policy = BUILT_IN,
+) -> Effective:
+    """Read the place and put the rollbacks in force over it. Raises Unavailable if it cannot be had.
+
+    An earlier revision meets every rule that files meet today: other tenants' accounts, the policy, the guards.
+    """
+    loaded = place.load()
+    reading = judge(place, loaded, registry, applied, policy)
+    holding, over = sort_out(rollbacks.in_force(connection, registry, now), reading.desired)
+    if holding:
+        reading = judge(place, _with_earlier(loaded, holding), registry, applied, policy)
+    return Effective(reading, holding, over)
+
+
+def _with_earlier(loaded: Loaded, holding: Mapping[str, Rollback]) -> Loaded:
+    units, findings = dict(loaded.units), [f for f in loaded.findings if f.unit not in holding]
+    for unit, rollback in holding.items():
+        documents = tuple(read_yaml(_text(data), name, unit) for name, data in _files(rollback))
+        findings += [finding for document in documents for finding in document.findings]
+        usable = all(document.usable for document in documents)
+        units[unit] = UnitFiles(unit, unit != MAIN, documents, usable)
+    return replace(loaded, units=units, findings=tuple(findings))
+
+
+def _files(rollback: Rollback) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The revision as files of a folder, so that the largest tenant keeps within the size of a file."""
+    unit, document = rollback.unit, json.loads(canonical(rollback.document))
+    if unit == MAIN:
+        yield f"revision-{rollback.revision}.yaml", document
+        return
+    listed = document.pop("accounts", [])
+    head = {"version": document["version"], "tenant": unit}
+    for first in range(0, len(listed), _ACCOUNTS_A_FILE):
+        name = f"{unit}/revision-{rollback.revision}-{first:05}.yaml"
+        yield name, head | {"accounts": listed[first : first + _ACCOUNTS_A_FILE]}
+    yield f"{unit}/tenant.yaml", document
+
+
+def _text(data: dict[str, Any]) -> bytes:
+    return json.dumps(data, indent=1).encode("ascii")
