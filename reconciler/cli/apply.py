@@ -151,18 +151,48 @@ def history(
     tenant: Annotated[
         str | None, typer.Argument(metavar="[TENANT]", help="One tenant, or main.", show_default=False)
     ] = None,
+    diff: Annotated[
+        int | None, typer.Option("--diff", min=1, metavar="REV", help="Show what has changed since this revision.")
+    ] = None,
+    until: Annotated[
+        int | None, typer.Option("--to", min=1, metavar="REV", help="With --diff: up to this revision, not today.")
+    ] = None,
     state: State = DEFAULT_STATE,
     output: Format = TextOrJson.TEXT,
 ) -> None:
-    """Show the applied revisions, newest first."""
+    """Show the applied revisions, newest first; with --diff what lies between two of a tenant."""
     from reconciler.report.apply import history_json, history_text
     from reconciler.store.applied import history as read_history
     from reconciler.store.database import open_store
 
+    if diff is None and until is not None:
+        raise typer.BadParameter("--to goes with --diff")
     store = open_store(state)
     try:
+        if diff is not None:
+            typer.echo(_difference(store, tenant, diff, until, output), nl=False)
+            return
         with store.read() as connection:
             revisions = read_history(connection, tenant)
     finally:
         store.close()
     typer.echo(history_json(revisions) if output is TextOrJson.JSON else history_text(revisions), nl=False)
+
+
+def _difference(store: Store, tenant: str | None, first: int, last: int | None, output: TextOrJson) -> str:
+    from reconciler.cli.compose import registry
+    from reconciler.core.between import between
+    from reconciler.core.errors import Invalid
+    from reconciler.report.history_diff import diff_json, diff_text
+    from reconciler.store.applied import history as read_history
+    from reconciler.store.applied import read_revision
+
+    models = registry()
+    with store.read() as connection:
+        old, before = read_revision(connection, first, models)
+        new, after = read_revision(connection, last or read_history(connection, old.unit)[0].id, models)
+    for revision in (old, new):
+        if revision.unit != (tenant or old.unit):
+            raise Invalid(f"revision {revision.id} is of {revision.unit}, not of {tenant or old.unit}")
+    changes = between(new.unit, before, after, new.id)
+    return diff_json(old, new, changes) if output is TextOrJson.JSON else diff_text(old, new, changes)

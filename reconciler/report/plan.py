@@ -39,14 +39,15 @@ def _tenant_json(tenant: TenantPlan, limits: GuardPolicy, acknowledged: Containe
         "digest": tenant.digest,
         "base": tenant.base,
         "target": tenant.target,
-        "changes": [_change_json(change) for change in tenant.changes],
+        "changes": [change_json(change) for change in tenant.changes],
         "guards": [guard.value for guard in tenant.guards],
         "blocked": tenant.reason(acknowledged, limits) or None,
         "reroutes": [{"tenant": r.tenant, "type": r.type, "from": r.before, "to": r.after} for r in tenant.reroutes],
     }
 
 
-def _change_json(change: Change) -> dict[str, Any]:
+def change_json(change: Change) -> dict[str, Any]:
+    """One change with its fields and whom it concerns."""
     return {
         "op": change.op,
         "account": change.account,
@@ -144,10 +145,11 @@ def _tenants(plan: Plan, acknowledged: frozenset[str]) -> Iterator[str]:
         if not tenant.changes:
             yield "  only the way it is written changed"
         for change in sorted(tenant.changes, key=lambda c: (not c.removes, -c.consequence.severity)):
-            yield from _change(change)
+            yield from change_text(change)
 
 
-def _change(change: Change) -> Iterator[str]:
+def change_text(change: Change) -> Iterator[str]:
+    """The same in lines."""
     what = "tenant" if change.account is None else change.account
     was = f" (was {change.former})" if change.former is not None else ""
     concerns = _impact(change.impact)

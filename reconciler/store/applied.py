@@ -125,6 +125,15 @@ def history(connection: Connection, unit: str | None) -> tuple[Revision, ...]:
     return tuple(Revision(**row._mapping) for row in connection.execute(query))
 
 
+def read_revision(connection: Connection, revision: int, registry: Registry) -> tuple[Revision, Document]:
+    """A line of the history with its document. Raises Invalid if there is no such revision."""
+    row = connection.execute(select(revisions).where(revisions.c.id == revision)).one_or_none()
+    if row is None:
+        raise Invalid(f"there is no revision {revision}; `reconciler history` lists them")
+    line = {name: value for name, value in row._mapping.items() if name != "document"}
+    return Revision(**line), read_document(row.unit, row.document, registry)
+
+
 def commit_of(connection: Connection, revision: int) -> Commit | None:
     """The commit a revision came from; None if it came from a folder."""
     row = connection.execute(select(revisions).where(revisions.c.id == revision)).one_or_none()

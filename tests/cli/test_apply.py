@@ -109,3 +109,38 @@ def test_the_history_is_of_all_or_of_one_tenant(reconciler: Reconciler, folder: 
         (1, "main", "applied"),
     ]
     assert [line.split()[0] for line in reconciler("history", "acme").out.splitlines()] == ["3", "2"]
+
+
+def test_what_lies_between_two_revisions_is_shown_as_a_plan_shows_it(reconciler: Reconciler, folder: Folder) -> None:
+    reconciler("apply")
+    folder.write("acme", account("a", weight=9), system("reply"), name="Acme Ltd")
+    reconciler("apply")
+    folder.write("acme", account("a", weight=4), system("reply"), name="Acme Ltd")
+    reconciler("apply")
+    told = reconciler("history", "acme", "--diff", "2", "--to", "3", "--format", "json").json
+    assert (told["tenant"], told["from"], told["to"]) == ("acme", 2, 3)
+    assert [(c["op"], c["account"]) for c in told["changes"]] == [("update", None), ("update", "a"), ("retire", "b")]
+    assert [(f["path"], f["old"], f["new"]) for f in told["changes"][1]["fields"]] == [("weight", 3, 9)]
+    text = reconciler("history", "--diff", "2").out
+    assert text.startswith("acme: from revision 2 (")
+    assert "3 → 4" in text
+    back = reconciler("history", "--diff", "3", "--to", "2").out
+    assert "+ create b" in back
+    assert "nothing differs" in reconciler("history", "--diff", "4").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "why"),
+    [
+        (["--to", "2"], 64, "--to goes with --diff"),
+        (["--diff", "99"], 1, "no revision 99"),
+        (["main", "--diff", "2"], 1, "revision 2 is of acme"),
+        (["--diff", "1", "--to", "2"], 1, "revision 2 is of acme, not of main"),
+    ],
+)
+def test_revisions_that_cannot_be_compared_are_told(
+    reconciler: Reconciler, folder: Folder, arguments: list[str], code: int, why: str
+) -> None:
+    reconciler("apply")
+    answer = reconciler("history", *arguments)
+    assert (answer.code, why in answer.err) == (code, True), answer.err
