@@ -78,6 +78,7 @@ def _fetch(wired: House, show: Any, *, cycles: int | None) -> None:
             else:
                 engine.run_cycles(cycles)
             wired.intake(writer, router, new_boot()).drain()
+            wired.errands(writer).look()
         finally:
             router.close()
             writer.close()

@@ -272,8 +272,8 @@ class TenantDocument(Document):
     owners: Annotated[tuple[MailAddress, ...], Field(max_length=20)] = declared(
         Consequence.COSMETIC, (), description="Who is told what happened to this file."
     )
-    templates: Mapping[Literal["agent", "forward", "inquiry", "relay", "reminder", "reply"], TemplateText] = declared(
-        Consequence.COSMETIC, {}, description="Mail texts of the tenant's own."
+    templates: Mapping[Literal["agent", "forward", "inquiry", "notice", "relay", "reminder", "reply"], TemplateText] = (
+        declared(Consequence.COSMETIC, {}, description="Mail texts of the tenant's own.")
     )
     referrals: ReferralSettings = declared(
         Consequence.RESCHEDULE, ReferralSettings(), description="Forwards and inquiries."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -15,6 +15,7 @@ from reconciler.core.kind import Kind
 from reconciler.core.message import Address
 from reconciler.core.referral import ReferralEvent, ReferralKind, ReferralState
 from reconciler.core.rule import Rule, Then
+from reconciler.core.rule_match import RuleBook
 
 __all__ = ["Action", "Context", "Decision", "HoldReason", "ReferralView", "held"]
 
@@ -66,7 +67,7 @@ class Context:
     account_id: str
     account_type: AccountType
     is_own: Callable[[str], bool]
-    rules: tuple[Rule, ...] = ()
+    rules: Sequence[Rule] | RuleBook = ()
     case_state: CaseState | None = None
     referral: ReferralView | None = None
     further_answers: FurtherAnswers = FurtherAnswers.HOLD

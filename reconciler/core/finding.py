@@ -152,6 +152,9 @@ CATALOGUE: dict[str, CodeEntry] = {
     "E319": CodeEntry(
         "reserved secret", "main/token-keys signs the tokens in outgoing mail; an account needs a secret of its own."
     ),
+    "E320": CodeEntry(
+        "rule action not possible", "The rule asks for something that cannot be done; the message says why."
+    ),
     "E401": CodeEntry("host not allowed", "The operators' policy lists the hosts that accounts may connect to."),
     "E402": CodeEntry("TLS below the policy's floor", "The operators' policy wants more TLS than this connection has."),
     "E403": CodeEntry("beyond the policy's limits", "The operators' policy limits accounts, weights and polling."),
@@ -172,4 +175,5 @@ CATALOGUE: dict[str, CodeEntry] = {
     "W204": CodeEntry(
         "rule never reached", "A rule before it matches every mail this one does; change the order or remove it."
     ),
+    "W205": CodeEntry("rule never hit", "No mail can satisfy these conditions; mend or remove the rule."),
 }

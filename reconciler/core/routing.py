@@ -8,8 +8,10 @@ from reconciler.core.answer import NO_PERSON, decide_answer
 from reconciler.core.correlation import Correlation, Outcome
 from reconciler.core.decision import Action, Context, Decision, HoldReason, held
 from reconciler.core.kind import Classification, Kind
+from reconciler.core.language import detect
 from reconciler.core.message import Message
-from reconciler.core.rule import Facts, first_match
+from reconciler.core.quoting import without_quotes
+from reconciler.core.rule_match import Facts, RuleBook, first_match
 from reconciler.core.token import Purpose
 
 MOST_HOPS = 8
@@ -104,7 +106,9 @@ def _to_case(
         return held(base, HoldReason.NO_SENDER, "the mail has no usable From, so nobody could be answered")
     if correlation.case_id is not None:
         return replace(base, action=Action.CONTINUE_CASE)
-    verdict = first_match(context.rules, _facts(message, size, classification.kind, context))
+    facts = facts_of(message, size, classification.kind, context.account_id)
+    rules = context.rules
+    verdict = rules.first_match(facts) if isinstance(rules, RuleBook) else first_match(rules, facts)
     ruled = replace(base, missed=verdict.missed)
     if verdict.rule is None:
         return replace(ruled, action=Action.OPEN_CASE)
@@ -116,11 +120,12 @@ def _to_case(
     return replace(ruled, action=Action.OPEN_CASE)
 
 
-def _facts(message: Message, size: int, kind: Kind, context: Context) -> Facts:
+def facts_of(message: Message, size: int, kind: Kind, account_id: str) -> Facts:
+    """What rules may ask of a mail that came in on the account."""
     head = message.head
     sender = head.sender
     return Facts(
-        account=context.account_id,
+        account=account_id,
         sender=f"{sender.name} <{sender.address}>" if sender else "",
         recipients=tuple(a.address for a in (*head.to, *head.cc)),
         subject=head.subject,
@@ -128,5 +133,6 @@ def _facts(message: Message, size: int, kind: Kind, context: Context) -> Facts:
         size=size,
         kind=kind,
         body=lambda: message.body.text,
+        language=lambda: detect(f"{head.subject}\n{without_quotes(message.body.text)}"),
         attachments=lambda: tuple(a.name for a in message.body.attachments),
     )

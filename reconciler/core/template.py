@@ -42,6 +42,8 @@ ALLOWED_NAMES: Mapping[str, Mapping[str, str]] = {
     "forward": _EVERYWHERE | _INSIDE | _CONTACT,
     "inquiry": _EVERYWHERE | _INSIDE | _CONTACT,
     "reminder": _EVERYWHERE | _INSIDE | _CONTACT | {"asked_on": "the day the contact was asked, such as 2026-01-31"},
+    "notice": _WITHOUT_QUOTE
+    | {"rule": "the rule that asked for it", "customer": "the customer, as `Name <address>` or the address"},
     "agent": _WITHOUT_QUOTE | _INSIDE | _CONTACT | {"contact_address": "the address the answer came from"},
 }
 """For each template the names it may use and what they hold; whoever renders it gives all of them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 
-from reconciler.core.account import MAIN, AccountType, TenantDocument
+from reconciler.core.account import MAIN, AccountType, TenantDocument, address_identity
 from reconciler.core.account_rules import account_findings
 from reconciler.core.clash import clash_findings
 from reconciler.core.draft import Draft
@@ -14,7 +14,9 @@ from reconciler.core.policy import BUILT_IN, Policy
 from reconciler.core.policy_rules import unit_policy_findings
 from reconciler.core.registry import Registry
 from reconciler.core.revision import AppliedState
-from reconciler.core.rule import When, run_test
+from reconciler.core.rule import ReferKind, When
+from reconciler.core.rule_match import run_test
+from reconciler.core.rule_reach import impossible, shadowed
 
 MOST_TEST_WORK = 2_000_000
 """Tests times conditions: some seconds of work, so that one tenant's tests cannot keep the others waiting."""
@@ -109,6 +111,7 @@ def _routing(draft: Draft, document: TenantDocument) -> Iterator[Finding]:
             yield draft.finding("E311", f"another rule has the id `{rule.id}`", "routing", index, "id")
         yield from _unknown_accounts(draft, rule.when, ("routing", index, "when"))
     yield from _unreachable(draft, document)
+    yield from _actions(draft, document)
     yield from _tests(draft, document)
 
 
@@ -133,22 +136,37 @@ def _unknown_accounts(draft: Draft, when: When, path: tuple[str | int, ...]) -> 
     for position, name in enumerate(when.account or ()):
         if name not in draft.by_id:
             yield draft.finding("E306", f"no account `{name}` exists in {draft.unit}", *path, "account", position)
-    for key, inner in (("any", when.any), ("not", when.not_)):
+    for key, inner in (("all", when.all), ("any", when.any), ("not", when.not_)):
         if inner is not None:
             yield from _unknown_accounts(draft, inner, (*path, key))
 
 
 def _unreachable(draft: Draft, document: TenantDocument) -> Iterator[Finding]:
-    """Rules behind one that takes every mail, or behind one with the same conditions."""
-    first_with: dict[str, str] = {}
-    anything = When().model_dump_json()
+    """Rules that no mail satisfies, and those behind one that takes every mail of theirs."""
+    inbound = frozenset(p.account.id for p in draft.accounts if p.account.type is AccountType.INBOUND)
     for index, rule in enumerate(document.routing):
-        conditions = rule.when.model_dump_json()
-        before = first_with.get(anything) or first_with.get(conditions)
-        if before is not None:
-            message = f"never reached: `{before}` before it matches every mail this rule does; first match wins"
-            yield draft.finding("W204", message, "routing", index)
-        first_with.setdefault(conditions, rule.id)
+        if why := impossible(rule.when, inbound):
+            yield draft.finding("W205", f"never hit: {why}", "routing", index, "when", key=True)
+    for index, before in shadowed(document.routing):
+        message = f"never reached: `{before}` before it matches every mail this rule does; first match wins"
+        yield draft.finding("W204", message, "routing", index)
+
+
+def _actions(draft: Draft, document: TenantDocument) -> Iterator[Finding]:
+    """Rules that ask for what cannot be done."""
+    own = {placed.account.address_identity for placed in draft.accounts}
+    for index, rule in enumerate(document.routing):
+        then, where = rule.then, ("routing", index, "then")
+        if then.refer is not None and then.refer.kind is ReferKind.INQUIRY and then.agent is None:
+            message = "an inquiry's answer goes to the case's agent; name one in `agent`"
+            yield draft.finding("E320", message, *where, "refer", key=True)
+        if (then.hold or then.discard) and (then.notify or then.refer):
+            yield draft.finding("E320", "a mail that is held or discarded opens no case to tell of", *where)
+        for key, to in (("notify", then.notify), ("refer", then.refer.to if then.refer else ())):
+            for address in to:
+                if address_identity(address) in own:
+                    message = f"{address} is an account of the tenant; no mail of ours goes to one of ours"
+                    yield draft.finding("E320", message, *where, key, key=True)
 
 
 def _templates(draft: Draft, document: TenantDocument) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from reconciler.core.account import AccountType, TenantDocument
 from reconciler.core.case import Case
 from reconciler.core.errors import Invalid, NotSetUp, Unsafe
 from reconciler.core.message import Address, Attachment
-from reconciler.core.outgoing import MOST_HEADER_CHARACTERS, OutgoingMail, build
+from reconciler.core.outgoing import MOST_HEADER_CHARACTERS, AutoSubmitted, OutgoingMail, build
 from reconciler.core.quoting import quote
 from reconciler.core.referral import Referral
 from reconciler.core.revision import AppliedAccount, AppliedState
@@ -177,6 +177,15 @@ def customer_letter(
         customer.address,
         occasion.now + CUSTOMER_TOKEN_LIFE,
     )
+    sending = _to_customers(desk, case, inbound, record)
+    values = _values(desk, case, text) | {"quoted": ""}
+    if template == "reply":
+        values["agent"] = agent
+    return _letter(desk, occasion, template, record, sending, customer, values, attachments)
+
+
+def _to_customers(desk: Desk, case: Case, inbound: AppliedAccount, record: TokenRecord) -> Sending:
+    """From where mails about the case go out."""
     system = serving(desk.state, case.tenant, AccountType.REPLY, inbound.account.reply_via).account
     sending = customer_sending(
         inbound,
@@ -188,10 +197,23 @@ def customer_letter(
     )
     if sending is None:
         raise Invalid(f"{inbound.label} has no smtp and {case.tenant} no reply account that can send; add smtp to one")
-    values = _values(desk, case, text) | {"quoted": ""}
-    if template == "reply":
-        values["agent"] = agent
-    return _letter(desk, occasion, template, record, sending, customer, values, attachments)
+    return sending
+
+
+def notice_letter(desk: Desk, occasion: Occasion, to: str, *, rule: str, text: str) -> Letter:
+    """The mail that tells a colleague of a new case, because a rule says so. Raises Invalid, NotSetUp, Unsafe."""
+    case, colleague = occasion.case, Address("", to)
+    if colleague.key in desk.own_addresses():
+        raise Unsafe(f"{to} is the address of one of our own accounts; nothing is sent there")
+    inbound = desk.account(case.account_key)
+    if inbound is None:
+        raise Invalid(f"{case.account}, through which case C{case.id} came in, is retired; restore it to send")
+    expires_at = occasion.now + CUSTOMER_TOKEN_LIFE
+    record = TokenRecord(occasion.token_id, case.tenant, Purpose.CASE, case.id, None, to, expires_at)
+    sending = _to_customers(desk, case, inbound, record)
+    customer = f"{case.customer_name} <{case.customer_address}>" if case.customer_name else case.customer_address
+    values = _values(desk, case, text) | {"rule": rule, "customer": customer}
+    return _letter(desk, occasion, "notice", record, sending, colleague, values, (), AutoSubmitted.GENERATED)
 
 
 def _letter(
@@ -203,12 +225,13 @@ def _letter(
     to: Address,
     values: Mapping[str, object],
     attachments: tuple[Attachment, ...],
+    auto_submitted: AutoSubmitted | None = None,
 ) -> Letter:
     case = occasion.case
     rendered = render(_template(desk, case.tenant, template), values)
     domain = sending.sender.address.rpartition("@")[2]
     message_id = signed_message_id(desk.key(), record, hop=occasion.hop, instance=desk.instance, domain=domain)
-    subject = rendered.subject if template == "agent" else _tagged_subject(desk, rendered.subject, record)
+    subject = rendered.subject if template in ("agent", "notice") else _tagged_subject(desk, rendered.subject, record)
     mail = OutgoingMail(
         sender=sending.sender,
         reply_to=sending.reply_to,
@@ -220,7 +243,7 @@ def _letter(
         references=tuple(occasion.thread),
         text=without_tags(rendered.text),
         attachments=attachments,
-        auto_submitted=None,
+        auto_submitted=auto_submitted,
     )
     queued = Queued(
         tenant=case.tenant,

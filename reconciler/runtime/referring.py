@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from reconciler.core.account import ADDRESS_PATTERN, AccountType, AnswerFrom, ReferralSettings
-from reconciler.core.case import Case, CaseState, EntryKind
+from reconciler.core.case import SYSTEM, Case, CaseState, EntryKind
 from reconciler.core.errors import Invalid, Unsafe
 from reconciler.core.message import Address, Attachment, parse
 from reconciler.core.referral import FREEMAIL, Referral, ReferralEvent, ReferralKind, ReferralState, move
@@ -71,6 +71,34 @@ def refer(
         return asked
 
 
+def refer_by_rule(
+    connection: Connection, desk: Desk, case_id: int, kind: ReferralKind, to: Sequence[str], how: ByRule, now: datetime
+) -> None:
+    """Ask contacts because a rule says so. Raises Invalid or Unsafe as `refer`; too many mails to a contact: Unsafe."""
+    case = existing_case(connection, case_id)
+    if kind is ReferralKind.INQUIRY and (not how.agent or Address("", how.agent).key in desk.own_addresses()):
+        raise Unsafe("there is no agent the answer could go to")
+    group: int | None = None
+    for contact in [_contact(written, desk, case) for written in to]:
+        if over := outbox.cap_reached(connection, contact.address, case_id, now):
+            raise TooMany(over)
+        asking = _Asking(connection, desk, case, kind, how.agent or SYSTEM, how.text, now, how.hop)
+        group = group or asking.ask(contact, group)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class ByRule:
+    """What a rule gives to its asking: the case's agent (inquiries need one), the text, how many mails came before."""
+
+    agent: str | None
+    text: str
+    hop: int
+
+
+class TooMany(Unsafe):
+    """A cap on mails to one recipient is reached."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Asking:
     """One command's asking, to be done for each contact."""
@@ -82,6 +110,7 @@ class _Asking:
     agent: str
     text: str
     now: datetime
+    hop: int = 0
 
     def ask(self, contact: Address, group: int | None) -> tuple[int, int]:
         """Write referral, token, mail and entry for one contact."""
@@ -100,7 +129,7 @@ class _Asking:
             request=request,
             attachments=attachments,
         )
-        occasion = Occasion(self.case, (), new_token_id(), 0, self.now)
+        occasion = Occasion(self.case, (), new_token_id(), self.hop, self.now)
         letter = question_letter(self.desk, occasion, _WAYS[self.kind].template, question)
         goes_to = self.case.customer_address if self.kind is ReferralKind.FORWARD else self.agent
         shown = f"{self.kind.value} to {contact.address}, the answer goes to {goes_to}\n\n{self.text}".rstrip()

@@ -18,6 +18,7 @@ from reconciler.core.registry import Registry
 from reconciler.core.reminder import escalation_due, has_expired, reminder_due
 from reconciler.core.suspension import Suspension
 from reconciler.runtime.desk import existing_case
+from reconciler.runtime.errands import Errands
 from reconciler.runtime.letters import Desk
 from reconciler.runtime.observer import UNOBSERVED, Observer
 from reconciler.runtime.referring import end_referral, remind
@@ -32,6 +33,8 @@ from reconciler.store.database import Store, instance
 from reconciler.store.suspensions import in_force
 
 log = structlog.get_logger()
+
+_ERRAND_SECONDS = 2.0
 
 
 class _Tended(Enum):
@@ -55,16 +58,23 @@ class Reminding:
     ) -> None:
         self._store, self._writer, self._registry, self._secrets, self._clock = store, writer, registry, secrets, clock
         self._observer = observer
+        self._errands = Errands(store, writer, registry, secrets, clock)
 
     def run(self, stop: threading.Event, seconds: float) -> None:
-        """Look every so many seconds until stopped."""
+        """Look after referrals every so many seconds until stopped, and do what rules ask for more often."""
+        waited = seconds
         while not stop.is_set():
             self._observer.beat(Loop.REMIND)
             try:
-                self.look()
+                self._errands.look()
+                if waited >= seconds:
+                    waited = 0.0
+                    self.look()
             except ReconcilerError as error:
                 log.warning("reminders.paused", reason=str(error))
-            stop.wait(seconds)
+            rest = min(_ERRAND_SECONDS, seconds)
+            stop.wait(rest)
+            waited += rest
 
     def look(self) -> int:
         """Remind and expire what is due now; returns how many referrals that were.

@@ -22,6 +22,7 @@ from reconciler.core.registry import Registry
 from reconciler.core.restore import arrival, predates
 from reconciler.core.revision import AppliedState
 from reconciler.core.routing import decide
+from reconciler.core.rule_match import book_of
 from reconciler.core.subject_tag import find_tags
 from reconciler.core.tenant_settings import AuthenticationCheck
 from reconciler.core.token import find_tokens, hop_hint
@@ -127,6 +128,7 @@ class Router:
             letter=letter,
             notes=notes,
             was_held=release is not None,
+            hop=max(correlation.hop or 0, context.hop),
             bounced_message_id=classification.bounce.original_message_id if classification.bounce else None,
         )
 
@@ -214,7 +216,7 @@ def _tenant_settings(desk: Desk, tenant: str | None) -> dict[str, Any]:
     if document is None or tenant is None:
         return {"further_answers": FurtherAnswers.HOLD}
     return {
-        "rules": document.routing,
+        "rules": book_of(document.routing),
         "further_answers": document.referrals.further_answers,
         "further_window": document.referrals.further_window,
         "tenant_retired": desk.state.units[tenant].retired,

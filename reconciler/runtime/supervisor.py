@@ -24,6 +24,7 @@ from reconciler.runtime.access import Tokens
 from reconciler.runtime.clock import utc_now
 from reconciler.runtime.cycle import Engine
 from reconciler.runtime.delivery import Sender
+from reconciler.runtime.errands import Errands
 from reconciler.runtime.fleet import read_fleet
 from reconciler.runtime.handing import leaving_result
 from reconciler.runtime.heartbeat import Watchdog
@@ -75,6 +76,10 @@ class House:
         """The loop that routes."""
         seconds = self.settings.route_seconds
         return Intake(self.store, writer, router, boot=boot, seconds=seconds, clock=utc_now, observer=observer)
+
+    def errands(self, writer: Writer) -> Errands:
+        """What rules asked for beside opening cases."""
+        return Errands(self.store, writer, self.registry, self.secrets, utc_now)
 
     def router(self) -> RouterProcess:
         """The process that reads and decides mails."""

@@ -15,7 +15,7 @@ from reconciler.core.decision import Action, Decision, HoldReason
 from reconciler.core.mail_kind import Kind
 from reconciler.core.referral import ReferralEvent, move
 from reconciler.core.token import TokenRecord
-from reconciler.store import cases, outbox
+from reconciler.store import cases, errands, outbox
 from reconciler.store.ledger import MailState
 from reconciler.store.tables import held, mails
 
@@ -44,7 +44,8 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Filing:
-    """All that is written when a mail is routed. `explanation` is kept with the mail as it is."""
+    """All that is written when a mail is routed. `explanation` is kept with the mail as it is; `hop` is how many
+    mails came before it by themselves."""
 
     mail_id: int
     account_key: int
@@ -57,6 +58,7 @@ class Filing:
     notes: tuple[str, ...] = ()
     was_held: bool = False
     bounced_message_id: str | None = None
+    hop: int = 0
 
 
 class Filed(StrEnum):
@@ -124,6 +126,8 @@ def _open_case(connection: Connection, filing: Filing, now: datetime) -> int:
         now=now,
     )
     _mail_entry(connection, filing, case_id, EntryKind.CUSTOMER_MESSAGE, now)
+    if decision.rule is not None:
+        errands.add(connection, decision.tenant, case_id, filing.mail_id, decision.rule, decision.then, filing.hop, now)
     return case_id
 
 

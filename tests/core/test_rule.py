@@ -10,7 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from reconciler.core.kind import Kind
-from reconciler.core.rule import Facts, Rule, RuleTest, When, first_match, run_test
+from reconciler.core.language import Language
+from reconciler.core.rule import Rule, RuleTest, When
+from reconciler.core.rule_match import Facts, RuleBook, first_match, run_test
 
 
 def facts(**other: Any) -> Facts:
@@ -22,6 +24,7 @@ def facts(**other: Any) -> Facts:
         "headers": (("x-shop", "north"), ("received", "one"), ("received", "two")),
         "size": 2_000,
         "kind": Kind.HUMAN,
+        "language": lambda: Language.EN,
         "body": lambda: "The straße is closed.\nPlease help.",
         "attachments": lambda: ("invoice.PDF", "photo.png"),
     }
@@ -33,7 +36,10 @@ def rule(when: Any, then: Any = None, rule_id: str = "r") -> Rule:
 
 
 def holds(when: Any, **other: Any) -> bool:
-    return first_match([rule(when)], facts(**other)).rule is not None
+    rules, known = [rule({"account": "other"}, rule_id="before"), rule(when)], facts(**other)
+    found = first_match(rules, known)
+    assert RuleBook(rules).first_match(known) == found
+    return found.rule is not None
 
 
 @pytest.mark.parametrize(
@@ -43,6 +49,13 @@ def holds(when: Any, **other: Any) -> bool:
         pytest.param({"account": "support"}, True, id="account"),
         pytest.param({"account": ["sales", "support"]}, True, id="one of the accounts"),
         pytest.param({"account": "sales"}, False, id="other account"),
+        pytest.param({"language": "en"}, True, id="language"),
+        pytest.param({"language": ["de", "fr"]}, False, id="other language"),
+        pytest.param({"all": {"language": "en", "subject": {"contains": "may"}}}, True, id="all"),
+        pytest.param(
+            {"any": {"all": {"language": "en", "account": "no"}, "size": {"over": 9}}}, True, id="any with all"
+        ),
+        pytest.param({"not": {"all": {"language": "en", "account": "no"}}}, True, id="not all"),
         pytest.param({"from": {"contains": "JO@customer"}}, True, id="from, any case"),
         pytest.param({"from": {"contains": "jo customer"}}, True, id="from, the name"),
         pytest.param({"from": {"ends": "@customer.example"}}, False, id="from ends with a bracket"),

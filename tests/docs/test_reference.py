@@ -23,9 +23,10 @@ from reconciler.core.finding import CATALOGUE
 from reconciler.core.health import Condition
 from reconciler.core.oauth import OAuthSettings
 from reconciler.core.policy import GuardPolicy, HostPolicy, Limits, Policy, RedirectUnlock, TlsPolicy
+from reconciler.core.language import Language
 from reconciler.core.registry import Registry
 from reconciler.core.revision import AccountStatus
-from reconciler.core.rule import Expectation, Rule, RuleTest, SampleMail, SizeMatch, TextMatch, Then, When
+from reconciler.core.rule import Expectation, Refer, Rule, RuleTest, SampleMail, SizeMatch, TextMatch, Then, When
 from reconciler.core.secret import SecretRef
 from reconciler.core.settings import Consequence, format_duration
 from reconciler.core.template import ALLOWED_NAMES
@@ -63,6 +64,7 @@ MODELS: dict[type[BaseModel], str] = {
     TextMatch: "Text conditions",
     SizeMatch: "`size`",
     Then: "`then`",
+    Refer: "`refer`",
     RuleTest: "`tests`",
     SampleMail: "`mail`",
     Expectation: "`expect`",
@@ -85,6 +87,7 @@ ENUMS: list[tuple[str, str, type[Enum]]] = [
     ("Conditions", "condition", Condition),
     ("`reconciler audit`", "difference", Difference),
     ("Kinds", "kind", kind.Kind),
+    ("Languages", "language", Language),
     ("Actions", "action", routing.Action),
     ("Actions", "sign", Rung),
     ("Actions", "outcome", correlation.Outcome),

@@ -37,4 +37,4 @@ def test_a_mail_is_shown_as_it_is_written(language: str, name: str) -> None:
 
 
 def test_each_template_is_named() -> None:
-    assert {row[0].strip("`") for row in rows(TEMPLATES.section("The six mails"), "template")} == ALLOWED_NAMES.keys()
+    assert {row[0].strip("`") for row in rows(TEMPLATES.section("The seven mails"), "template")} == ALLOWED_NAMES.keys()
