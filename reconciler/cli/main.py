@@ -33,6 +33,7 @@ COMMANDS = (
     LazyCommand("probe", "probe", "probe", "Try out an account's servers, changing nothing there."),
     LazyCommand("inspect", "inspect", "inspect", "Read mails from files and say what each is and why."),
     LazyCommand("resync", "resync", "resync", "Decide for a mailbox that was rebuilt on its server."),
+    LazyCommand("replay", "replay", "replay", "Run other rules over the mails that came."),
     LazyCommand("audit", "resync", "audit", "Compare a mailbox with the ledger."),
     LazyCommand("cases", "cases", "cases", "List the cases, the one that changed last first."),
     LazyCommand("case", "cases", "case", "Show a case with everything that belongs to it."),

@@ -58,6 +58,10 @@ def plan(
         Path | None, typer.Option("--snapshot", metavar="FILE", help="Compare with a snapshot of what runs.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Save the plan, for apply --plan.")] = None,
+    replay: Annotated[
+        str | None,
+        typer.Option("--replay", metavar="AGE", help="Replay mails that came in so long under the new rules, as 30d."),
+    ] = None,
 ) -> None:
     """Show what apply would change, compared with what runs.
 
@@ -92,6 +96,10 @@ def plan(
     )
     if out is not None:
         write_file(out, plan_json(planned.plan, planned.acknowledged))
+    if replay is not None:
+        from reconciler.cli.replay import with_replay
+
+        text = with_replay(text, planned.reading, state, replay, output)
     typer.echo(text, nl=False)
     raise typer.Exit(planned.exit_code(changes_count=exit_code).value)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from reconciler.core.answer import NO_PERSON, decide_answer
@@ -9,7 +10,7 @@ from reconciler.core.correlation import Correlation, Outcome
 from reconciler.core.decision import Action, Context, Decision, HoldReason, held
 from reconciler.core.kind import Classification, Kind
 from reconciler.core.language import detect
-from reconciler.core.message import Message
+from reconciler.core.message import Body, Head, Message
 from reconciler.core.quoting import without_quotes
 from reconciler.core.rule_match import Facts, RuleBook, first_match
 from reconciler.core.token import Purpose
@@ -122,7 +123,11 @@ def _to_case(
 
 def facts_of(message: Message, size: int, kind: Kind, account_id: str) -> Facts:
     """What rules may ask of a mail that came in on the account."""
-    head = message.head
+    return facts_from(message.head, lambda: message.body, size, kind, account_id)
+
+
+def facts_from(head: Head, body: Callable[[], Body], size: int, kind: Kind, account_id: str) -> Facts:
+    """The same of a mail whose body is read only if a rule asks for it."""
     sender = head.sender
     return Facts(
         account=account_id,
@@ -132,7 +137,7 @@ def facts_of(message: Message, size: int, kind: Kind, account_id: str) -> Facts:
         headers=head.fields,
         size=size,
         kind=kind,
-        body=lambda: message.body.text,
-        language=lambda: detect(f"{head.subject}\n{without_quotes(message.body.text)}"),
-        attachments=lambda: tuple(a.name for a in message.body.attachments),
+        body=lambda: body().text,
+        language=lambda: detect(f"{head.subject}\n{without_quotes(body().text)}"),
+        attachments=lambda: tuple(a.name for a in body().attachments),
     )
