@@ -25,7 +25,7 @@ def replay(
         str, typer.Option("--from", metavar="REV", help="The old rules: `applied`, a revision's number or a commit.")
     ] = "applied",
     after: Annotated[
-        str | None, typer.Option("--to", metavar="DIR|REV", help="The new rules: a folder (--accounts) or a revision.")
+        str | None, typer.Option("--to", metavar="RULES", help="The new rules: a folder (--accounts) or a revision.")
     ] = None,
     age: Age = None,
     tenant: Annotated[str | None, typer.Option("--tenant", help="Only this tenant's.")] = None,

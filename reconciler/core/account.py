@@ -16,8 +16,10 @@ from reconciler.core.settings import Consequence, Duration, Frozen, declared
 from reconciler.core.tenant_settings import (
     Authentication,
     Escalation,
+    HeldSettings,
     Hours,
     RelayPolicy,
+    Retention,
     SubjectTags,
 )
 
@@ -284,6 +286,8 @@ class TenantDocument(Document):
     subject_tag: SubjectTags = declared(
         Consequence.COSMETIC, SubjectTags.OFF, description="`off`, `referrals` or `all`: signed tags in subjects."
     )
+    held: HeldSettings = declared(Consequence.RESCHEDULE, HeldSettings(), description="How long held mails wait.")
+    retention: Retention = declared(Consequence.DESTRUCTIVE, Retention(), description="How long texts are kept.")
     routing: Annotated[tuple[Rule, ...], Field(max_length=1_000)] = declared(
         Consequence.REROUTE, (), description="Rules; the first match wins."
     )

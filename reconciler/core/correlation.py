@@ -202,7 +202,7 @@ def _unverified(
     if key_is_gone and (not in_recipient or record.purpose is Purpose.CASE):
         # Neither an old thread nor a customer must be held because a key was retired.
         return TriedResult.IGNORED, "a token of a key that is no longer kept"
-    if record.purpose is Purpose.CASE and record.expires_at <= now and in_recipient:
+    if record.purpose is Purpose.CASE and record.expires_at <= now:
         return TriedResult.IGNORED, "a token that has expired and cannot be verified"
     return TriedResult.FORGED, "a token whose signature is wrong"
 

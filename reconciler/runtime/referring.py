@@ -230,7 +230,10 @@ def request_of(connection: Connection, case_id: int) -> tuple[str, tuple[Attachm
     last = next((e for e in reversed(entries) if e.kind is EntryKind.CUSTOMER_MESSAGE), None)
     if last is None or last.mail_id is None:
         return "", ()
-    raw = connection.execute(select(raw_mails.c.data).where(raw_mails.c.mail_id == last.mail_id)).scalar_one()
+    raw = connection.execute(select(raw_mails.c.data).where(raw_mails.c.mail_id == last.mail_id)).scalar()
+    if raw is None:
+        # Retention has taken the bytes; the text stands on the case.
+        return last.text, ()
     return last.text, parse(raw).body.attachments
 
 

@@ -24,6 +24,7 @@ from reconciler.runtime.observer import UNOBSERVED, Observer
 from reconciler.runtime.referring import end_referral, remind
 from reconciler.runtime.step import Clock
 from reconciler.runtime.tokens import read_keys
+from reconciler.runtime.upkeep import UPKEEP_EVERY, keep_up
 from reconciler.runtime.writer import Writer
 from reconciler.source.secret import SecretStore
 from reconciler.store import cases
@@ -58,6 +59,7 @@ class Reminding:
     ) -> None:
         self._store, self._writer, self._registry, self._secrets, self._clock = store, writer, registry, secrets, clock
         self._observer = observer
+        self._kept_up_at: datetime | None = None
         self._errands = Errands(store, writer, registry, secrets, clock)
 
     def run(self, stop: threading.Event, seconds: float) -> None:
@@ -70,11 +72,21 @@ class Reminding:
                 if waited >= seconds:
                     waited = 0.0
                     self.look()
+                self._keep_up()
             except ReconcilerError as error:
                 log.warning("reminders.paused", reason=str(error))
             rest = min(_ERRAND_SECONDS, seconds)
             stop.wait(rest)
             waited += rest
+
+    def _keep_up(self) -> None:
+        """Expire and take what is old, now and then."""
+        now = self._clock()
+        if self._kept_up_at is not None and now < self._kept_up_at + UPKEEP_EVERY:
+            return
+        self._kept_up_at = now
+        for tenant, counts in keep_up(self._store, self._writer.run, self._registry, now).items():
+            log.info("retention.done", tenant=tenant, **counts)
 
     def look(self) -> int:
         """Remind and expire what is due now; returns how many referrals that were.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from reconciler.core.authentication import UNCHECKED, Authenticity, Verdict, aut
 from reconciler.core.correlation import Correlation, Outcome, Writer, correlate
 from reconciler.core.decision import Action, Context, Decision, ReferralView
 from reconciler.core.errors import Invalid
-from reconciler.core.kind import Classification, classify
+from reconciler.core.kind import Classification, Evidence, Kind, classify
 from reconciler.core.message import Address, Message, parse
 from reconciler.core.quoting import without_quotes
 from reconciler.core.registry import Registry
@@ -32,6 +32,7 @@ from reconciler.runtime.letters import Desk
 from reconciler.runtime.tokens import read_keys
 from reconciler.source.secret import SecretStore
 from reconciler.store import cases, outbox, probes
+from reconciler.store.acts import exceptions_of
 from reconciler.store.applied import newest_revision, read_applied
 from reconciler.store.backup import restored_at
 from reconciler.store.database import Store, instance
@@ -44,10 +45,15 @@ MOST_TEXT = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A person's word for a held mail: it may go on, and where it belongs if nothing in it says so."""
+    """A person's word for a held mail: it may go on, and where it belongs if nothing in it says so.
+
+    With `kind` the person only says what the mail is: it is decided anew as such, and every other doubt stays.
+    """
 
     case_id: int | None = None
     referral_id: int | None = None
+    kind: Kind | None = None
+    by: str = ""
 
 
 class Router:
@@ -71,7 +77,7 @@ class Router:
         """Decide a held mail anew, against the state as it is now, with a person answering for it. Raises Invalid."""
         with self._store.read() as connection:
             mail = read_mail(connection, mail_id)
-            if mail is None or mail.state is not MailState.HELD:
+            if mail is None or (mail.state is not MailState.HELD and release.kind is None):
                 raise Invalid(f"M{mail_id} is not held any more")
             desk = Desk(self._applied(connection), read_keys(self._secrets), instance(connection))
             return self._decided(connection, desk, mail, release)
@@ -85,11 +91,11 @@ class Router:
     def _decided(self, connection: Connection, desk: Desk, mail: StoredMail, release: Release | None = None) -> Filing:
         now = self._clock()
         message = parse(mail.raw)
-        classification = classify(message)
+        classification = _as_told(classify(message), release)
         tenant = None if mail.unit == "main" else mail.unit
         checked, must_authenticate = _authentication(desk, mail.unit, message)
         correlation = _correlate(connection, desk, message, classification, tenant, now, (checked, must_authenticate))
-        if release is not None:
+        if release is not None and release.kind is None:
             correlation = _named(connection, correlation, release, tenant or correlation.tenant)
         case = cases.read_case(connection, correlation.case_id) if correlation.case_id is not None else None
         context = Context(
@@ -101,7 +107,8 @@ class Router:
             referral=_referral_view(connection, correlation),
             is_echo=_is_echo(connection, message),
             is_copy=_is_copy(connection, correlation, mail, message),
-            is_released=release is not None,
+            is_released=release is not None and release.kind is None,
+            exceptions=_exceptions(connection, correlation),
             is_probe=_is_probe(connection, message, classification),
             authenticity=checked,
             must_authenticate=must_authenticate,
@@ -127,10 +134,30 @@ class Router:
             explanation=_explanation(decision, classification, correlation, desk, tenant),
             letter=letter,
             notes=notes,
-            was_held=release is not None,
+            was_held=mail.state is MailState.HELD,
+            was_routed=mail.state is MailState.ROUTED,
             hop=max(correlation.hop or 0, context.hop),
             bounced_message_id=classification.bounce.original_message_id if classification.bounce else None,
         )
+
+
+def _as_told(found: Classification, release: Release | None) -> Classification:
+    """The mail as a person says it is."""
+    if release is None or release.kind is None:
+        return found
+    said = Evidence("reclassified", "a person", release.by)
+    bounce = found.bounce if release.kind is Kind.BOUNCE else None
+    return replace(found, kind=release.kind, evidence=(said, *found.evidence), bounce=bounce)
+
+
+def _exceptions(connection: Connection, correlation: Correlation) -> frozenset[Kind]:
+    """The kinds a person lets the correlated referral's contact answer with."""
+    if correlation.referral_id is None or correlation.tenant is None:
+        return frozenset()
+    referral = cases.read_referral(connection, correlation.referral_id)
+    if referral is None:
+        return frozenset()
+    return exceptions_of(connection, correlation.tenant, Address("", referral.contact_address))
 
 
 def _named(connection: Connection, found: Correlation, release: Release, tenant: str | None) -> Correlation:

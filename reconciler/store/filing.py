@@ -57,6 +57,7 @@ class Filing:
     letter: Letter | None = None
     notes: tuple[str, ...] = ()
     was_held: bool = False
+    was_routed: bool = False
     bounced_message_id: str | None = None
     hop: int = 0
 
@@ -72,13 +73,20 @@ class Filed(StrEnum):
 def file_mail(connection: Connection, filing: Filing, now: datetime) -> Filed:
     """Write the filing. The mail must still wait (or be held), and what the decision rests on must still be so."""
     state = connection.execute(select(mails.c.state).where(mails.c.id == filing.mail_id)).scalar_one()
-    if state != (MailState.HELD if filing.was_held else MailState.RECEIVED).value:
+    if state != _expected(filing).value:
         return Filed.ALREADY
     if _is_stale(connection, filing) or _breaks_a_cap(connection, filing, now):
         return Filed.STALE
     case_id = _ACTIONS[filing.decision.action](connection, filing, now)
     _write_mail(connection, filing, case_id, now)
     return Filed.DONE
+
+
+def _expected(filing: Filing) -> MailState:
+    """How the mail stood when it was decided."""
+    if filing.was_routed:
+        return MailState.ROUTED
+    return MailState.HELD if filing.was_held else MailState.RECEIVED
 
 
 def hold_unrouted(connection: Connection, mail_id: int, reason: HoldReason, detail: str, now: datetime) -> None:

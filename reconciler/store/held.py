@@ -45,6 +45,20 @@ def mail_of_held(connection: Connection, held_id: int) -> int:
     return int(row.mail_id)
 
 
+def waiting_under(connection: Connection, mail_id: int) -> int | None:
+    """The id under which the mail waits for a person; None if it does not."""
+    query = select(held.c.id).where(held.c.mail_id == mail_id, held.c.resolution.is_(None))
+    return connection.execute(query.order_by(held.c.id.desc())).scalars().first()
+
+
+def expired(connection: Connection, tenant: str, reason: str, before: datetime) -> list[tuple[int, int]]:
+    """(held id, mail id) of the tenant's mails that have waited since before then for this reason."""
+    query = select(held.c.id, held.c.mail_id).where(
+        held.c.tenant == tenant, held.c.reason == reason, held.c.since < before, held.c.resolution.is_(None)
+    )
+    return [(row.id, row.mail_id) for row in connection.execute(query.order_by(held.c.id))]
+
+
 def resolve(connection: Connection, held_id: int, resolution: str, by: str, now: datetime) -> None:
     """Write down what a person decided."""
     connection.execute(

@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from reconciler.cli import main as cli
 from reconciler.core import case, correlation, guard, kind, outbox, outcome, plan, referral, routing, status
 from reconciler.core.account import ReferralSettings, Reminders, TemplateText
+from reconciler.core.act import Act
 from reconciler.core.audit import Difference
 from reconciler.core.endpoint import SmtpSettings
 from reconciler.core.errors import ExitCode
@@ -30,7 +31,7 @@ from reconciler.core.rule import Expectation, Refer, Rule, RuleTest, SampleMail,
 from reconciler.core.secret import SecretRef
 from reconciler.core.settings import Consequence, format_duration
 from reconciler.core.template import ALLOWED_NAMES
-from reconciler.core.tenant_settings import Authentication, Escalation, Hours, RelayPolicy
+from reconciler.core.tenant_settings import Authentication, Escalation, HeldSettings, Hours, RelayPolicy, Retention
 from reconciler.core.token import Rung
 from reconciler.protocol.imap_settings import ImapSettings
 from reconciler.protocol.maildir_settings import MaildirSettings
@@ -58,6 +59,8 @@ MODELS: dict[type[BaseModel], str] = {
     Escalation: "`escalate`",
     RelayPolicy: "`relay`",
     Hours: "`hours`",
+    HeldSettings: "`held`",
+    Retention: "`retention`",
     Authentication: "`authentication`",
     Rule: "`routing`",
     When: "`when`",
@@ -88,6 +91,7 @@ ENUMS: list[tuple[str, str, type[Enum]]] = [
     ("`reconciler audit`", "difference", Difference),
     ("Kinds", "kind", kind.Kind),
     ("Languages", "language", Language),
+    ("`reconciler acts`", "act", Act),
     ("Actions", "action", routing.Action),
     ("Actions", "sign", Rung),
     ("Actions", "outcome", correlation.Outcome),
