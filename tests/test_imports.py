@@ -108,8 +108,9 @@ def test_the_contract_forbids_every_way_out() -> None:
 
 _PURE_STANDARD_LIBRARY = {
     *("__future__", "base64", "binascii", "codecs", "collections", "dataclasses", "datetime", "difflib", "email"),
-    *("enum", "functools", "hashlib", "hmac", "html", "itertools", "json", "re", "types", "typing", "unicodedata"),
-    "urllib.parse",
+    *("enum", "functools", "hashlib", "hmac", "html", "itertools", "json", "re", "struct", "types", "typing"),
+    # Both are tables: of characters, and of what a zone's clocks show at an instant that is given.
+    *("unicodedata", "urllib.parse", "zoneinfo"),
 }
 _IMPURE_CALLS = {
     **dict.fromkeys(("open", "print", "input", "breakpoint", "exec", "eval", "__import__"), "I/O or foreign code"),

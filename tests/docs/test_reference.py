@@ -22,9 +22,9 @@ from reconciler.core.endpoint import SmtpSettings
 from reconciler.core.errors import ExitCode
 from reconciler.core.finding import CATALOGUE
 from reconciler.core.health import Condition
+from reconciler.core.language import Language
 from reconciler.core.oauth import OAuthSettings
 from reconciler.core.policy import GuardPolicy, HostPolicy, Limits, Policy, RedirectUnlock, TlsPolicy
-from reconciler.core.language import Language
 from reconciler.core.registry import Registry
 from reconciler.core.revision import AccountStatus
 from reconciler.core.rule import Expectation, Refer, Rule, RuleTest, SampleMail, SizeMatch, TextMatch, Then, When
