@@ -36,6 +36,15 @@ if TYPE_CHECKING:
     from reconciler.runtime.desired import Reading
     from reconciler.runtime.planning import Planned
 
+BaseRev = Annotated[
+    str | None,
+    typer.Option("--base", metavar="REV", help="Compare with the files of this revision, not with what runs."),
+]
+ReplayAge = Annotated[
+    str | None,
+    typer.Option("--replay", metavar="AGE", help="Replay mails that came in so long under the new rules, as 30d."),
+]
+
 
 def plan(
     directory: Directory = None,
@@ -50,18 +59,12 @@ def plan(
     path: PathInside = DEFAULT_PATH,
     git_dir: GitDir = DEFAULT_GIT_DIR,
     rev: Rev = None,
-    base: Annotated[
-        str | None,
-        typer.Option("--base", metavar="REV", help="Compare with the files of this revision, not with what runs."),
-    ] = None,
+    base: BaseRev = None,
     snapshot: Annotated[
         Path | None, typer.Option("--snapshot", metavar="FILE", help="Compare with a snapshot of what runs.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Save the plan, for apply --plan.")] = None,
-    replay: Annotated[
-        str | None,
-        typer.Option("--replay", metavar="AGE", help="Replay mails that came in so long under the new rules, as 30d."),
-    ] = None,
+    replay: ReplayAge = None,
 ) -> None:
     """Show what apply would change, compared with what runs.
 
