@@ -1,6 +1,6 @@
 # A fresh machine needs Python 3.11 to 3.13 and make; `make help` lists the words.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-fast acceptance chaos chaos-apply check schema clean
+.PHONY: help setup demo run test test-fast acceptance bench-fetch chaos chaos-apply check schema clean
 
 BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
@@ -41,6 +41,15 @@ test-fast: $(STAMP) ## the tests that need no server
 acceptance: $(STAMP) ## play every row of the manual on a real Dovecot and SMTP server and print a table (ROWS='name …')
 	@sh tests/rig/install.sh
 	@$(BIN)/python -m tests.acceptance.run $(ROWS)
+
+SCALE ?= 1
+RUNS ?= 3
+OUT ?= bench/out
+bench-fetch: ROWS ?= a b c C d
+
+bench-fetch: $(STAMP) ## fetch beside mbsync, fetchmail, getmail6 and mpop, print and draw it (ROWS="a b" SCALE=0.1 RUNS=1 ONLY=imap OUT=dir)
+	@sh bench/install.sh
+	@$(BIN)/python -m bench.fetch --rows "$(ROWS)" --scale $(SCALE) --runs $(RUNS) --out $(OUT) --only "$(ONLY)"
 
 SEED ?= 1
 KILLS ?= 1000

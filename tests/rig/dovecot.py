@@ -174,8 +174,12 @@ class Dovecot:
     password = "rig-password"
     host = "localhost"
 
-    def __init__(self, directory: Path, certificate: Certificate) -> None:
-        """`directory` must be reachable for user `mail` when run as root, and its path short (sockets live in it)."""
+    def __init__(self, directory: Path, certificate: Certificate, settings: str = "") -> None:
+        """`directory` must be reachable for user `mail` when run as root, and its path short (sockets live in it).
+
+        `settings` are further lines of its configuration, which count last.
+        """
+        self._settings = settings
         self.directory = directory
         self.certificate = certificate
         self.has_pop3 = Path("/usr/lib/dovecot/pop3").exists()
@@ -228,25 +232,34 @@ class Dovecot:
             users = {"internal_user": owner.pw_name, "internal_group": group, "login_user": owner.pw_name}
             users["chroot"] = "chroot ="
         pop3 = _POP3.format(pop3=self.pop3_port, pop3s=self.pop3_tls_port, chroot=users["chroot"])
-        return _CONFIG.format(
-            run=self.directory,
-            mail=self.directory / "mail",
-            cert=self.certificate.cert,
-            key=self.certificate.key,
-            protocols="imap pop3" if self.has_pop3 else "imap",
-            pop3_services=pop3 if self.has_pop3 else "",
-            password=self.password,
-            uid=owner.pw_uid,
-            gid=owner.pw_gid,
-            imap=self.port,
-            imaps=self.tls_port,
-            own=self.own_port,
-            **users,
+        return (
+            _CONFIG.format(
+                run=self.directory,
+                mail=self.directory / "mail",
+                cert=self.certificate.cert,
+                key=self.certificate.key,
+                protocols="imap pop3" if self.has_pop3 else "imap",
+                pop3_services=pop3 if self.has_pop3 else "",
+                password=self.password,
+                uid=owner.pw_uid,
+                gid=owner.pw_gid,
+                imap=self.port,
+                imaps=self.tls_port,
+                own=self.own_port,
+                **users,
+            )
+            + self._settings
         )
 
     def _own(self, uid: int, gid: int) -> None:
         self.directory.chmod(0o755)
         os.chown(self.directory / "mail", uid, gid)
+
+    @property
+    def pid(self) -> int:
+        """The master process, above all others of this server."""
+        assert self._process is not None
+        return self._process.pid
 
     def client(self, user: str) -> IMAPClient:
         """A logged-in client of the rig's own; its fetches do not count in `bodies_fetched`."""
