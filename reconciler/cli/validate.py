@@ -59,16 +59,16 @@ def validate(
     from reconciler.cli.compose import registry
     from reconciler.core.policy import BUILT_IN
     from reconciler.report.findings import Checked
-    from reconciler.runtime.desired import read_place
+    from reconciler.runtime.checking import check_place
     from reconciler.source.policy import load_policy
 
     folder = Path(directory or accounts)
     loaded = load_policy(policy)
     place = place_of(folder, git, branch, path, git_dir, rev)
-    reading = read_place(place, registry(), policy=loaded.policy or BUILT_IN)
-    findings = (*_seen_from(folder, loaded.findings), *reading.findings)
+    found = check_place(place, registry(), loaded.policy or BUILT_IN)
+    findings = (*_seen_from(folder, loaded.findings), *found.findings)
     shown = path if git is not None else _from_here(folder)
-    checked = Checked(reading.files, reading.tenants, reading.accounts, findings, shown)
+    checked = Checked(found.files, found.tenants, found.accounts, findings, shown)
     typer.echo(_rendered(checked, output), nl=False)
     raise typer.Exit(_exit_code(checked, strict=strict))
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from reconciler.core.account import Account
 from reconciler.core.secret import SecretRef
-from reconciler.core.settings import Security
+from reconciler.core.settings import PLAIN, Security
 
 _STRENGTH = (Security.NONE, Security.STARTTLS, Security.TLS)
 
@@ -93,9 +93,8 @@ class Redirect:
 
 def uses(account: Account) -> Iterator[Use]:
     """Every secret that the account refers to."""
-    for name in type(account).model_fields:
-        value = getattr(account, name)
-        if isinstance(value, BaseModel):
+    for name, value in account:
+        if not isinstance(value, PLAIN) and isinstance(value, BaseModel):
             yield from _uses(value, name, ())
 
 
@@ -117,6 +116,8 @@ def _uses(model: BaseModel, path: str, around: tuple[Destination, ...]) -> Itera
     own = (_destination(model, path),) if not around or hasattr(model, "host") else ()
     here = (*own, *around)
     for key, value in model:
+        if isinstance(value, PLAIN):
+            continue
         yield from _uses_below(value, f"{path}.{key}", here)
 
 

@@ -11,7 +11,7 @@ from reconciler.core.draft import Draft
 from reconciler.core.finding import Finding
 from reconciler.core.place import PlacedAccount, Pointer
 from reconciler.core.policy import Policy
-from reconciler.core.settings import Security, format_duration
+from reconciler.core.settings import PLAIN, Security, format_duration
 
 
 def policy_findings(placed: PlacedAccount, policy: Policy) -> Iterator[Finding]:
@@ -34,9 +34,8 @@ def unit_policy_findings(draft: Draft, policy: Policy) -> Iterator[Finding]:
 
 
 def _servers(model: BaseModel, path: Pointer) -> Iterator[tuple[Pointer, BaseModel]]:
-    for name in type(model).model_fields:
-        value = getattr(model, name)
-        if isinstance(value, BaseModel):
+    for name, value in model:
+        if not isinstance(value, PLAIN) and isinstance(value, BaseModel):
             if isinstance(getattr(value, "host", None), str):
                 yield (*path, name), value
             yield from _servers(value, (*path, name))

@@ -35,6 +35,10 @@ def declared(consequence: Consequence, default: Any = ..., **options: Any) -> An
     return Field(default, json_schema_extra=extra, **options)
 
 
+PLAIN = (str, int, float, bytes, type(None), timedelta, date)
+"""The types of values that hold nothing further; to ask for these first is many times faster than for a model."""
+
+
 class Frozen(BaseModel):
     """Base of every model read from a file: no unknown keys, values never change, inputs never show in errors."""
 

@@ -24,21 +24,14 @@ MOST_TEST_WORK = 2_000_000
 _SYSTEM_TYPES = (AccountType.REPLY, AccountType.SECOND_LEVEL_REPLY)
 
 
-def check_drafts(
-    drafts: Sequence[Draft],
-    held: Collection[str],
-    registry: Registry,
-    applied: AppliedState,
-    policy: Policy = BUILT_IN,
-) -> tuple[Finding, ...]:
-    """Everything wrong with the drafts beyond their shape. `held` names the units that have errors already."""
-    findings = [finding for draft in drafts for finding in unit_findings(draft, registry, policy)]
-    blocked = {*held, *_with_errors(findings)}
+def clashing(drafts: Sequence[Draft], held: Collection[str], applied: AppliedState) -> tuple[Finding, ...]:
+    """What drafts take from each other and from what is applied; `held` names the units that have errors already."""
+    blocked = set(held)
     while True:
         clashes = tuple(clash_findings(drafts, blocked, applied))
         newly = _with_errors(clashes) - blocked
         if not newly:
-            return (*findings, *clashes)
+            return clashes
         # A unit that has to give way keeps what it has applied, which may in turn be in another unit's way.
         blocked |= newly
 

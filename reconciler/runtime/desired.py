@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from reconciler.core.account import MAIN, Document, TenantPart
@@ -16,8 +17,8 @@ from reconciler.core.policy import BUILT_IN, Policy
 from reconciler.core.registry import Registry
 from reconciler.core.revision import NOTHING_APPLIED, AppliedState, DesiredState, Slice, digest
 from reconciler.core.shape import account_alone, read_shape
-from reconciler.core.validation import check_drafts
-from reconciler.source.files import Folder, Loaded, Place, UnitFiles
+from reconciler.core.validation import clashing, unit_findings
+from reconciler.source.files import Folder, Loaded, Place, Reader, UnitFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,8 @@ def read_place(
     place: Place, registry: Registry, applied: AppliedState = NOTHING_APPLIED, policy: Policy = BUILT_IN
 ) -> Reading:
     """Read and judge a folder, or what a repository holds of one. Raises Unavailable if it cannot be had."""
-    with _collector_paused():
-        return judge(place, place.load(), registry, applied, policy)
+    with collector_paused():
+        return judge(place, Reader().read(place.listed()), registry, applied, policy)
 
 
 def judge(
@@ -59,20 +60,60 @@ def judge(
     policy: Policy = BUILT_IN,
 ) -> Reading:
     """Judge what was loaded from the folder."""
-    with _collector_paused():
-        findings = list(loaded.findings)
-        drafts = []
-        for files in loaded.units.values():
-            draft, shape_findings = _draft(files, registry)
-            findings += shape_findings
-            if draft is not None:
-                drafts.append(draft)
-        findings += check_drafts(drafts, _with_errors(findings), registry, applied, policy)
-        return _reading(str(place), loaded, drafts, findings)
+    return Judge(registry).judge(str(place), loaded, applied, policy)
+
+
+@dataclass
+class JudgedUnit:
+    """A unit's files and what was found in them, by the policy of then."""
+
+    files: UnitFiles
+    policy: Policy
+    draft: Draft | None
+    findings: tuple[Finding, ...]
+
+    @cached_property
+    def slice(self) -> Slice | None:
+        """The unit's desired state; None if its files do not make one."""
+        if self.draft is None or self.draft.document is None:
+            return None
+        places = UnitPlaces(self.draft.head, self.draft.accounts)
+        document = self.draft.document
+        return Slice(self.draft.unit, document, digest(document), AccountOrigins(self.draft.accounts), places)
+
+
+def judge_unit(files: UnitFiles, registry: Registry, policy: Policy) -> JudgedUnit:
+    """What one unit's files come to by themselves."""
+    draft, findings = _draft(files, registry)
+    if draft is not None:
+        findings += unit_findings(draft, registry, policy)
+    return JudgedUnit(files, policy, draft, tuple(findings))
+
+
+class Judge:
+    """Judges look after look; a unit whose files and policy are the same is not judged again by itself."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self._known: dict[str, JudgedUnit] = {}
+
+    def judge(self, source: str, loaded: Loaded, applied: AppliedState, policy: Policy) -> Reading:
+        """Everything that was loaded, judged by itself and together."""
+        with collector_paused():
+            judged: dict[str, JudgedUnit] = {}
+            for unit, files in loaded.units.items():
+                known = self._known.get(unit)
+                same = known is not None and known.files is files and known.policy == policy
+                judged[unit] = known if known and same else judge_unit(files, self.registry, policy)
+            self._known = judged
+            findings = [*loaded.findings, *(f for unit in judged.values() for f in unit.findings)]
+            drafts = [unit.draft for unit in judged.values() if unit.draft is not None]
+            findings += clashing(drafts, with_errors(findings), applied)
+            return _reading(source, loaded, judged, findings)
 
 
 @contextmanager
-def _collector_paused() -> Iterator[None]:
+def collector_paused() -> Iterator[None]:
     """Hold the cyclic collector back while thousands of values without cycles are made, which halves the time."""
     was_enabled = gc.isenabled()
     gc.disable()
@@ -83,31 +124,24 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _reading(source: str, loaded: Loaded, drafts: list[Draft], findings: list[Finding]) -> Reading:
-    held = _with_errors(findings)
-    units = {
-        draft.unit: _slice(draft, draft.document)
-        for draft in drafts
-        if draft.unit not in held and draft.document is not None
-    }
+def _reading(source: str, loaded: Loaded, judged: Mapping[str, JudgedUnit], findings: list[Finding]) -> Reading:
+    held = with_errors(findings)
+    valid = ((unit, known.slice) for unit, known in judged.items() if unit not in held)
+    units = {unit: slice_ for unit, slice_ in valid if slice_ is not None}
     return Reading(
         desired=DesiredState(units, frozenset(held), source, loaded.commit),
         findings=tuple(sorted(findings)),
         files=loaded.files,
         tenants=len(loaded.listed - {MAIN}),
-        accounts=sum(len(draft.accounts) for draft in drafts),
+        accounts=sum(len(known.draft.accounts) for known in judged.values() if known.draft is not None),
         fingerprint=loaded.fingerprint,
         main_missing=MAIN not in loaded.listed,
     )
 
 
-def _with_errors(findings: list[Finding]) -> set[str]:
+def with_errors(findings: Iterable[Finding]) -> set[str]:
+    """The units that have an error among these findings."""
     return {finding.unit for finding in findings if finding.severity is Severity.ERROR and finding.unit}
-
-
-def _slice(draft: Draft, document: Document) -> Slice:
-    places = UnitPlaces(draft.head, draft.accounts)
-    return Slice(draft.unit, document, digest(document), AccountOrigins(draft.accounts), places)
 
 
 def _draft(files: UnitFiles, registry: Registry) -> tuple[Draft | None, list[Finding]]:

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from reconciler.core.commit import Advance, Commit
 from reconciler.core.errors import Unsafe
-from reconciler.source.files import Loaded
 from reconciler.source.git import Mirror
+from reconciler.source.listing import Listing
 from reconciler.store.database import Store
 from reconciler.store.heads import follow, read_head, rewrite_allowed
 from reconciler.store.lease import Lease
@@ -33,6 +33,7 @@ class FollowedBranch:
         self._mirror, self._store, self._lease = mirror, store, lease
         self._seconds, self._clock, self._monotonic = seconds, clock, monotonic
         self._head: Commit | None = None
+        self._listing: Listing | None = None
         self._due = 0.0
 
     def __str__(self) -> str:
@@ -42,21 +43,20 @@ class FollowedBranch:
         """Fetch at the next look; safe in a signal handler."""
         self._due = 0.0
 
-    def fingerprint(self) -> str:
-        """The commit to apply. Raises Unavailable while the branch cannot be had, Unsafe if its head may not pass."""
-        if self._head is None or self._monotonic() >= self._due:
+    def listed(self) -> Listing:
+        """The accounts at the commit to apply; read once.
+
+        Raises Unavailable while the branch or the folder in it cannot be had, Unsafe if the head may not pass.
+        """
+        if self._listing is None or self._monotonic() >= self._due:
             self._due = self._monotonic() + self._seconds
             head = self._mirror.fetch()
             if head != self._head:
                 self._pass(head)
-                self._head = head
-        return self._head.id
-
-    def load(self) -> Loaded:
-        """The accounts folder at the commit that `fingerprint` has let pass."""
-        self.fingerprint()
-        assert self._head is not None
-        return self._mirror.load(self._head)
+                self._head, self._listing = head, None
+            if self._listing is None:
+                self._listing = self._mirror.listed(head)
+        return self._listing
 
     def written(self, file: str) -> float | None:  # noqa: ARG002 (as every place answers)
         """None: what is committed is whole."""

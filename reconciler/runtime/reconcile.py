@@ -15,12 +15,12 @@ from reconciler.core.outcome import ApplyResult, Result
 from reconciler.core.policy import BUILT_IN, Policy
 from reconciler.core.registry import Registry
 from reconciler.runtime.apply import reconcile_once
-from reconciler.runtime.desired import Reading
+from reconciler.runtime.desired import Judge, Reading
 from reconciler.runtime.handing import OnResult
 from reconciler.runtime.observer import UNOBSERVED, Observer
-from reconciler.runtime.rolling import read_effective
+from reconciler.runtime.rolling import judge_effective
 from reconciler.runtime.step import Clock
-from reconciler.source.files import Watched
+from reconciler.source.files import Reader, Watched
 from reconciler.source.watch import Watcher
 from reconciler.store.applied import any_draining, finish_draining, purge_retired, purgeable, read_applied
 from reconciler.store.database import Store
@@ -56,6 +56,7 @@ class ReconcileLoop:
     ) -> None:
         self._source, self._watcher, self._on_applied, self._observer = source, watcher, on_applied, observer
         self._seen: tuple[str, Policy, tuple[int, ...]] | None = None
+        self._reader, self._judge = Reader(), Judge(source.registry)
 
     def run(self, stop: threading.Event) -> None:
         """Look at once, then whenever the watcher says so, until stopped."""
@@ -86,11 +87,13 @@ class ReconcileLoop:
         policy, now = source.policy(), source.clock()
         with source.store.read() as connection:
             rollbacks = ids_in_force(connection, now)
-        if self._seen is not None and (source.place.fingerprint(), policy, rollbacks) == self._seen:
+        listing = source.place.listed()
+        if self._seen is not None and (listing.fingerprint, policy, rollbacks) == self._seen:
             return
+        loaded = self._reader.read(listing)
         with source.store.read() as connection:
             applied = read_applied(connection, source.registry)
-            effective = read_effective(connection, source.place, source.registry, applied, now, policy)
+            effective = judge_effective(connection, source.place, loaded, self._judge, applied, now, policy)
         reading = effective.reading
         settling = _settling(source.place, reading, now, source.settle)
         result = reconcile_once(

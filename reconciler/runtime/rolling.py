@@ -15,8 +15,8 @@ from reconciler.core.policy import BUILT_IN, Policy
 from reconciler.core.registry import Registry
 from reconciler.core.revision import AppliedState, canonical
 from reconciler.core.rollback import Rollback, sort_out
-from reconciler.runtime.desired import Reading, judge
-from reconciler.source.files import Loaded, Place, UnitFiles
+from reconciler.runtime.desired import Judge, Reading
+from reconciler.source.files import Loaded, Place, Reader, UnitFiles
 from reconciler.source.yaml_reader import read_yaml
 from reconciler.store import rollbacks
 
@@ -40,15 +40,28 @@ def read_effective(
     now: datetime,
     policy: Policy = BUILT_IN,
 ) -> Effective:
-    """Read the place and put the rollbacks in force over it. Raises Unavailable if it cannot be had.
+    """Read the place and put the rollbacks in force over it. Raises Unavailable if it cannot be had."""
+    loaded = Reader().read(place.listed())
+    return judge_effective(connection, place, loaded, Judge(registry), applied, now, policy)
+
+
+def judge_effective(
+    connection: Connection,
+    place: Place,
+    loaded: Loaded,
+    judge: Judge,
+    applied: AppliedState,
+    now: datetime,
+    policy: Policy = BUILT_IN,
+) -> Effective:
+    """The same of what was read of the place, by a judge who may remember earlier looks.
 
     An earlier revision meets every rule that files meet today: other tenants' accounts, the policy, the guards.
     """
-    loaded = place.load()
-    reading = judge(place, loaded, registry, applied, policy)
-    holding, over = sort_out(rollbacks.in_force(connection, registry, now), reading.desired)
+    reading = judge.judge(str(place), loaded, applied, policy)
+    holding, over = sort_out(rollbacks.in_force(connection, judge.registry, now), reading.desired)
     if holding:
-        reading = judge(place, _with_earlier(loaded, holding), registry, applied, policy)
+        reading = Judge(judge.registry).judge(str(place), _with_earlier(loaded, holding), applied, policy)
     return Effective(reading, holding, over)
 
 

@@ -53,15 +53,12 @@ class Loaded:
 class Place(Protocol):
     """Where desired state is read from; `str()` of it is what people are shown."""
 
-    def load(self) -> Loaded:
-        """Read it. Raises Unavailable if it cannot be had, which is never the same as empty."""
+    def listed(self) -> Listing:
+        """What lies there now. Raises Unavailable if it cannot be had, which is never the same as empty."""
 
 
 class Watched(Place, Protocol):
     """A place that is looked at again and again."""
-
-    def fingerprint(self) -> str:
-        """The same for as long as nothing has changed; to be asked before each `load`. Raises Unavailable."""
 
     def written(self, file: str) -> float | None:
         """When a file was written, in seconds since 1970; None if it cannot be half written, or is gone."""
@@ -79,13 +76,9 @@ class Folder:
     def __str__(self) -> str:
         return str(self.root)
 
-    def load(self) -> Loaded:
-        """Read the folder. Raises Unavailable if it is missing or cannot be listed, and nothing else."""
-        return load(self.root)
-
-    def fingerprint(self) -> str:
-        """The folder's fingerprint without parsing it, for the poll. Raises Unavailable as `load` does."""
-        return list_folder(self.root).fingerprint
+    def listed(self) -> Listing:
+        """The folder's files. Raises Unavailable if it is missing or cannot be listed, and nothing else."""
+        return list_folder(self.root)
 
     def written(self, file: str) -> float | None:
         """The time of the file's last change; None if it is gone."""
@@ -98,22 +91,36 @@ class Folder:
         """Nothing is ever taken for known."""
 
 
+class Reader:
+    """Turns what was listed into documents; a unit whose files are as they were is not parsed again."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[RawUnit, UnitFiles]] = {}
+
+    def read(self, listing: Listing) -> Loaded:
+        """The documents of all units. Of an unchanged one they are the very objects of the last time."""
+        findings = list(listing.findings)
+        read: dict[str, tuple[RawUnit, UnitFiles]] = {}
+        for unit, raw in listing.units.items():
+            known = self._known.get(unit)
+            read[unit] = known if known is not None and known[0] == raw else (raw, unit_files(raw))
+            findings.extend(f for document in read[unit][1].documents for f in document.findings)
+        self._known = read
+        units = {unit: files for unit, (_, files) in read.items()}
+        if MAIN not in units:
+            findings.append(missing_main())
+        return Loaded(units, tuple(findings), listing.fingerprint, listing.files, listing.commit)
+
+
+def missing_main() -> Finding:
+    """The finding about a folder without main.yaml."""
+    message = "main.yaml is missing; without the two main accounts nothing advances"
+    return Finding("main.yaml", 1, 1, "", "E107", message, MAIN)
+
+
 def load(root: Path) -> Loaded:
     """Read the accounts folder. Raises Unavailable if it is missing or cannot be listed, and nothing else."""
-    return from_listing(list_folder(root))
-
-
-def from_listing(listing: Listing, commit: Commit | None = None) -> Loaded:
-    """The documents of what was listed, on disk or at a commit."""
-    findings = list(listing.findings)
-    units = {}
-    for unit, raw in listing.units.items():
-        units[unit] = _documents(raw)
-        findings.extend(f for document in units[unit].documents for f in document.findings)
-    if MAIN not in units:
-        message = "main.yaml is missing; without the two main accounts nothing advances"
-        findings.append(Finding("main.yaml", 1, 1, "", "E107", message, MAIN))
-    return Loaded(units, tuple(findings), listing.fingerprint, listing.files, commit)
+    return Reader().read(list_folder(root))
 
 
 def with_texts(loaded: Loaded, texts: Mapping[str, str]) -> Loaded:
@@ -133,7 +140,8 @@ def with_texts(loaded: Loaded, texts: Mapping[str, str]) -> Loaded:
     return Loaded(units, tuple(findings), loaded.fingerprint, loaded.files + added)
 
 
-def _documents(raw: RawUnit) -> UnitFiles:
+def unit_files(raw: RawUnit) -> UnitFiles:
+    """The documents of one unit's files."""
     documents = tuple(read_yaml(file.data, file.name, raw.unit) for file in raw.files)
     usable = tuple(document for document in documents if document.usable)
     complete = not raw.refused and len(usable) == len(documents)

@@ -9,17 +9,16 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
 from reconciler.core.commit import Commit
 from reconciler.core.errors import Invalid, Unavailable
-from reconciler.source.files import Loaded, from_listing
 from reconciler.source.git_program import Git, GitFailed, Remote, discover
 from reconciler.source.git_tree import GitTree
-from reconciler.source.listing import list_tree
+from reconciler.source.listing import Listing, list_tree
 
 FETCH_SECONDS = 120.0
 """How long one call of git may take, a fetch included."""
@@ -99,9 +98,9 @@ class Mirror:
             verdicts = self._verdicts(self.branch.signers, between) | verdicts
         return tuple(commit for commit, verdict in verdicts.items() if verdict != _SIGNED)
 
-    def load(self, commit: Commit) -> Loaded:
+    def listed(self, commit: Commit) -> Listing:
         """The accounts folder at that commit."""
-        return load_at(self._git, commit, self.branch.path, str(self))
+        return listed_at(self._git, commit, self.branch.path, str(self))
 
     def _verdicts(self, signers: Path, which: list[str]) -> dict[str, str]:
         settings = {
@@ -142,10 +141,10 @@ class BranchRevision:
     def __str__(self) -> str:
         return str(self.mirror) if self.revision is None else f"{self.mirror}@{self.revision}"
 
-    def load(self) -> Loaded:
+    def listed(self) -> Listing:
         """The accounts folder at that commit. Raises Invalid if the repository has none of that name."""
         head = self.mirror.fetch()
-        return self.mirror.load(head if self.revision is None else self.mirror.commit(self.revision))
+        return self.mirror.listed(head if self.revision is None else self.mirror.commit(self.revision))
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +157,7 @@ class LocalRevision:
     def __str__(self) -> str:
         return f"{self.folder}@{self.revision}"
 
-    def load(self) -> Loaded:
+    def listed(self) -> Listing:
         """The folder as it stood then. Raises Invalid if this is no repository or has no such revision."""
         there = self.folder
         while not there.is_dir():
@@ -169,7 +168,7 @@ class LocalRevision:
             raise Invalid(f"--rev {self.revision}: {self.folder} is in no Git repository ({error.text})") from error
         inner = os.path.relpath(os.path.realpath(self.folder), os.path.realpath(top))
         git = Git(directory, FETCH_SECONDS)
-        return load_at(git, commit_at(git, self.revision, str(self)), "" if inner == "." else inner, str(self))
+        return listed_at(git, commit_at(git, self.revision, str(self)), "" if inner == "." else inner, str(self))
 
 
 def commit_at(git: Git, revision: str, source: str) -> Commit:
@@ -184,7 +183,7 @@ def commit_at(git: Git, revision: str, source: str) -> Commit:
     return Commit(name, author, datetime.fromisoformat(committed))
 
 
-def load_at(git: Git, commit: Commit, path: str, source: str) -> Loaded:
+def listed_at(git: Git, commit: Commit, path: str, source: str) -> Listing:
     """The folder `path` at a commit. Raises Unavailable if the commit has no such folder: that is not an empty one."""
     inner = re.sub(r"^(\./)+|/+$", "", path)
     tree = f"{commit.id}:{'' if inner == '.' else inner}"
@@ -193,4 +192,4 @@ def load_at(git: Git, commit: Commit, path: str, source: str) -> Loaded:
         listing = list_tree(GitTree(git, tree))
     except GitFailed as error:
         raise Unavailable(f"{source}: commit {commit.id[:12]} has no folder {path}; nothing is changed") from error
-    return from_listing(listing, commit)
+    return replace(listing, commit=commit)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from reconciler.core.account import MAIN
+from reconciler.core.commit import Commit
 from reconciler.core.errors import Unavailable
 from reconciler.core.finding import Finding
 from reconciler.core.secret import SLUG_PATTERN
@@ -51,13 +52,15 @@ class RawUnit:
 class Listing:
     """Everything that was listed, by unit, with findings about names and kinds of files.
 
-    `fingerprint` is a SHA-256 (hex) over all names and contents: as long as it stays, nothing has changed.
+    `fingerprint` is a SHA-256 (hex) over all names and contents: as long as it stays, nothing has changed. `commit` is
+    where it stood, if that is Git.
     """
 
     units: dict[str, RawUnit]
     findings: tuple[Finding, ...]
     fingerprint: str
     files: int
+    commit: Commit | None = None
 
 
 class Refused(Exception):

@@ -192,15 +192,15 @@ def test_a_root_behind_a_link_is_read(root: Path, tmp_path: Path) -> None:
 
 
 def test_the_fingerprint_follows_names_and_contents_only(root: Path) -> None:
-    first = Folder(root).fingerprint()
+    first = Folder(root).listed().fingerprint
     os.utime(root / "acme.yaml", (1, 1))
-    assert Folder(root).fingerprint() == first == load(root).fingerprint
+    assert Folder(root).listed().fingerprint == first == load(root).fingerprint
     (root / "acme.yaml").write_text("version: 2\n")
-    second = Folder(root).fingerprint()
+    second = Folder(root).listed().fingerprint
     (root / "acme.yaml").rename(root / "acme2.yaml")
-    third = Folder(root).fingerprint()
+    third = Folder(root).listed().fingerprint
     os.mkfifo(root / "acme.yaml")
-    assert len({first, second, third, Folder(root).fingerprint()}) == 4
+    assert len({first, second, third, Folder(root).listed().fingerprint}) == 4
 
 
 def test_only_regular_files_are_opened(root: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.errors import Invalid, NotSetUp, Unavailable
-from reconciler.source.files import load
+from reconciler.source.files import Loaded, Reader, load
 from reconciler.source.git import Branch, BranchRevision, LocalRevision, Mirror
 from reconciler.source.git_program import Git, Remote
 from tests.repositories import Repository
@@ -29,15 +29,20 @@ def mirror(repository: Repository, tmp_path: Path) -> Mirror:
     return Mirror(Branch(Remote.parse(repository.url), "main", "accounts.d", tmp_path / "mirror.git"))
 
 
+def head(mirror: Mirror) -> Loaded:
+    """What the branch holds now."""
+    return Reader().read(mirror.listed(mirror.fetch()))
+
+
 def names(mirror: Mirror) -> dict[str, list[str]]:
     """File names by unit at the branch's head."""
-    loaded = mirror.load(mirror.fetch())
+    loaded = head(mirror)
     return {unit: [d.file for d in files.documents] for unit, files in loaded.units.items()}
 
 
 def findings(mirror: Mirror) -> set[tuple[str, str]]:
     """Code and file of every finding at the branch's head."""
-    return {(f.code, f.file) for f in mirror.load(mirror.fetch()).findings}
+    return {(f.code, f.file) for f in head(mirror).findings}
 
 
 def test_a_commit_reads_as_the_folder_does(repository: Repository, mirror: Mirror) -> None:
@@ -47,7 +52,7 @@ def test_a_commit_reads_as_the_folder_does(repository: Repository, mirror: Mirro
     repository.write_text("stray.txt", "a warning")
     repository.write_text("Big.yaml", "a finding")
     repository.commit()
-    there, here = mirror.load(mirror.fetch()), load(repository.work / "accounts.d")
+    there, here = head(mirror), load(repository.work / "accounts.d")
     assert (there.fingerprint, there.findings, there.files) == (here.fingerprint, here.findings, here.files)
     assert there.units == here.units
 
@@ -77,7 +82,7 @@ def test_filters_and_attributes_of_the_repository_have_no_say(repository: Reposi
     repository.write_text(".gitattributes", "*.yaml filter=evil text eol=crlf ident\n")
     repository.write_text("acme.yaml", "# $Id$\nversion: 1\ntenant: acme\n")
     repository.commit()
-    (document,) = mirror.load(mirror.fetch()).units["acme"].documents
+    (document,) = head(mirror).units["acme"].documents
     assert document.text == b"# $Id$\nversion: 1\ntenant: acme\n"
 
 
@@ -99,7 +104,7 @@ def test_a_link_out_of_the_folder_or_to_nowhere_is_a_finding(
     (repository.work / "accounts.d/evil.yaml").symlink_to(target)
     repository.commit()
     assert ("E110", "evil.yaml") in findings(mirror)
-    assert not mirror.load(mirror.fetch()).units["evil"].complete
+    assert not head(mirror).units["evil"].complete
 
 
 def test_a_submodule_is_a_finding_and_is_not_fetched(repository: Repository, mirror: Mirror) -> None:
@@ -139,7 +144,7 @@ def test_a_commit_without_the_folder_is_unavailable_and_not_empty(repository: Re
     repository.git("commit", "-q", "-m", "Move")
     repository.push()
     with pytest.raises(Unavailable, match=r"has no folder accounts\.d"):
-        mirror.load(mirror.fetch())
+        head(mirror)
 
 
 def break_url(repository: Repository) -> None:
@@ -331,25 +336,25 @@ class TestRevisions:
         first = repository.head()
         repository.write_text("globex.yaml", "version: 1\ntenant: globex\n")
         repository.commit()
-        assert set(BranchRevision(mirror, None).load().units) == {"main", "acme", "globex"}
-        assert set(BranchRevision(mirror, first[:10]).load().units) == {"main", "acme"}
+        assert set(BranchRevision(mirror, None).listed().units) == {"main", "acme", "globex"}
+        assert set(BranchRevision(mirror, first[:10]).listed().units) == {"main", "acme"}
 
     def test_of_the_repository_around_the_folder(self, repository: Repository) -> None:
         repository.write_text("globex.yaml", "version: 1\ntenant: globex\n")
         folder = repository.work / "accounts.d"
-        assert set(LocalRevision(folder, "HEAD").load().units) == {"main", "acme"}
+        assert set(LocalRevision(folder, "HEAD").listed().units) == {"main", "acme"}
         repository.commit()
-        assert set(LocalRevision(folder, "main~1").load().units) == {"main", "acme"}
+        assert set(LocalRevision(folder, "main~1").listed().units) == {"main", "acme"}
 
     def test_of_a_folder_that_is_gone_by_now(self, repository: Repository) -> None:
         repository.git("rm", "-rq", "accounts.d")
-        assert set(LocalRevision(repository.work / "accounts.d", "HEAD").load().units) == {"main", "acme"}
+        assert set(LocalRevision(repository.work / "accounts.d", "HEAD").listed().units) == {"main", "acme"}
 
     @pytest.mark.parametrize("revision", ["absent", "0" * 40, "--help", "HEAD:accounts.d", ""])
     def test_that_do_not_exist_are_told(self, repository: Repository, revision: str) -> None:
         with pytest.raises(Invalid, match="there is no commit"):
-            LocalRevision(repository.work / "accounts.d", revision).load()
+            LocalRevision(repository.work / "accounts.d", revision).listed()
 
     def test_outside_a_repository_are_told(self, tmp_path: Path) -> None:
         with pytest.raises(Invalid, match="is in no Git repository"):
-            LocalRevision(tmp_path / "absent", "HEAD").load()
+            LocalRevision(tmp_path / "absent", "HEAD").listed()
