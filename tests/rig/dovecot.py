@@ -156,6 +156,9 @@ def _free_ports(count: int) -> list[int]:
     return ports
 
 
+_TRIES = 3
+
+
 def wait_until(fact: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
     """Return once `fact()` is true; raise AssertionError naming `what` after `seconds`."""
     end = time.monotonic() + seconds
@@ -183,12 +186,24 @@ class Dovecot:
         self.directory = directory
         self.certificate = certificate
         self.has_pop3 = Path("/usr/lib/dovecot/pop3").exists()
-        ports = _free_ports(6)
-        self.port, self.tls_port, self.own_port, self.pop3_port, self.pop3_tls_port, self.tokeninfo_port = ports
+        self._take_ports()
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Dovecot:
-        """Start and wait until it greets."""
+        """Start and wait until it greets; on other ports if somebody has taken one of its own in the meantime."""
+        for _ in range(_TRIES - 1):
+            try:
+                return self._start()
+            except (AssertionError, RuntimeError):
+                self.stop()
+                self._take_ports()
+        return self._start()
+
+    def _take_ports(self) -> None:
+        ports = _free_ports(6)
+        self.port, self.tls_port, self.own_port, self.pop3_port, self.pop3_tls_port, self.tokeninfo_port = ports
+
+    def _start(self) -> Dovecot:
         program = _program("dovecot")
         for name in ("base", "state", "mail"):
             (self.directory / name).mkdir(exist_ok=True)
@@ -198,7 +213,7 @@ class Dovecot:
         command = [program, "-F", "-c", str(config)]
         with (self.directory / "stderr.log").open("wb") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-        wait_until(self._answers, f"Dovecot answers; see {self.directory}/dovecot.log")
+        wait_until(self._answers, f"Dovecot answers; see {self.directory}/dovecot.log", 30.0)
         return self
 
     def stop(self) -> None:
