@@ -1,6 +1,6 @@
 # A fresh machine needs Python 3.11 to 3.13 and make; `make help` lists the words.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-fast acceptance bench-fetch chaos chaos-apply check schema clean
+.PHONY: sequences help setup demo run test test-fast acceptance bench-fetch chaos chaos-apply check schema clean
 
 BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
@@ -50,6 +50,8 @@ bench-fetch: ROWS ?= a b c C d
 bench-fetch: $(STAMP) ## fetch beside mbsync, fetchmail, getmail6 and mpop, print and draw it (ROWS="a b" SCALE=0.1 RUNS=1 ONLY=imap OUT=dir)
 	@sh bench/install.sh
 	@$(BIN)/python -m bench.fetch --rows "$(ROWS)" --scale $(SCALE) --runs $(RUNS) --out $(OUT) --only "$(ONLY)"
+sequences: $(STAMP) ## play 5,000 orders of events through the router (SEQUENCES=n)
+	@ROUTING_SEQUENCES=$(or $(SEQUENCES),5000) $(BIN)/pytest -n 0 --timeout=3000 tests/runtime/test_routing_sequences.py
 
 SEED ?= 1
 KILLS ?= 1000

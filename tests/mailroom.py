@@ -93,7 +93,8 @@ class MailRoom:
         import json
 
         raw = sqlite3.connect(":memory:", check_same_thread=False)
-        raw.deserialize(_template(json.dumps(tenants)))
+        self._raw, self._applied = raw, _template(json.dumps(tenants))
+        raw.deserialize(self._applied)
         raw.isolation_level = None
         engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool)
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
@@ -109,6 +110,11 @@ class MailRoom:
             self.keys = {f"{r.unit}/{r.id}": r.key for r in connection.execute(select(accounts))}
             if instance is not None:
                 connection.execute(update(meta).where(meta.c.name == "instance").values(value=instance))
+
+    def reset(self) -> None:
+        """Back to what was applied; what was compiled for this database is kept, which is most of the time."""
+        self._raw.deserialize(self._applied)
+        self._uid, self.now = 0, START
 
     def later(self, **span: float) -> None:
         """Let time pass."""
