@@ -98,10 +98,10 @@ def _ground(state: str, secrets: Path, label: str) -> Iterator[tuple[Tools, Grou
     from reconciler.cli.compose import house
     from reconciler.core.errors import Unavailable
     from reconciler.core.health import Refused, Trouble
-    from reconciler.runtime.cycle import open_session
     from reconciler.runtime.fleet import looking, read_account
     from reconciler.runtime.resync import Ground
     from reconciler.runtime.telemetry import configure_logs
+    from reconciler.runtime.thread_door import open_session
     from reconciler.runtime.writer import Writer
 
     configure_logs("warning")

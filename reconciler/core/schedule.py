@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 LONGEST_BACKOFF = timedelta(minutes=15)
 FIRST_BACKOFF = timedelta(seconds=5)
 REFUSED_BACKOFF = timedelta(minutes=5)
+WATCH_RENEWAL = timedelta(minutes=8, seconds=30)
+"""An account whose server tells of new mail by itself still has a step this often: servers and routers in between
+forget idle connections (RFC 2177 says within 29 minutes, many do within 10)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Where an account stands in the schedule. `failures` counts the steps in a row that went wrong."""
+    """Where an account stands in the schedule. `failures` counts the steps in a row that went wrong.
+
+    `is_first`: it has had no step yet, or none since it was changed.
+    """
 
     next_at: datetime
     backlog: int = 0
     failures: int = 0
+    is_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +52,49 @@ def after_step(turn: Turn, end: StepEnd, poll: timedelta, now: datetime, jitter:
     wait *= 1 + jitter / 4
     if end.wait is not None:
         wait = max(wait, timedelta(seconds=end.wait))
-    return replace(turn, next_at=now + wait, failures=failures)
+    return replace(turn, next_at=now + wait, failures=failures, is_first=False)
+
+
+def rest_of(poll: timedelta, *, watched: bool) -> timedelta:
+    """How long an account without backlog rests: its poll interval, or longer where its server tells of new mail."""
+    return max(poll, WATCH_RENEWAL) if watched else poll
+
+
+def woken(turn: Turn, now: datetime) -> Turn:
+    """The turn of an account whose server has news: at once, unless it waits after a failure."""
+    return turn if turn.failures else replace(turn, next_at=min(turn.next_at, now))
+
+
+class Pending:
+    """The accounts of a cycle that still wait for their step, in groups of which each may be held up by itself.
+
+    An account held up (no connection to its host may be opened now) holds up the others of its group, no other group.
+    """
+
+    def __init__(self, keys: Iterable[tuple[int, Hashable]]) -> None:
+        self._groups: dict[Hashable, deque[int]] = {}
+        for key, group in keys:
+            self._groups.setdefault(group, deque()).append(key)
+
+    def __bool__(self) -> bool:
+        return bool(self._groups)
+
+    def startable(self, may_start: Callable[[int], bool]) -> Iterator[int]:
+        """Take out, one group in turn after the other, whoever may start now; each is asked about when it is next."""
+        waiting = deque(self._groups.items())
+        while waiting:
+            group, keys = waiting.popleft()
+            if not may_start(keys[0]):
+                continue
+            yield keys.popleft()
+            if keys:
+                waiting.append((group, keys))
+            else:
+                del self._groups[group]
+
+    def clear(self) -> None:
+        """Let nobody start any more."""
+        self._groups.clear()
 
 
 def due(turns: Mapping[int, Turn], running: Mapping[int, object], now: datetime) -> list[int]:

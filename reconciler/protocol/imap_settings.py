@@ -79,4 +79,10 @@ def _load() -> Callable[..., Any]:
     return open_session
 
 
-IMAP = ProtocolPlugin(name="imap", settings=ImapSettings, load=_load)
+def _load_flow() -> Callable[..., Any]:
+    from reconciler.protocol.imap_handover import ImapOpener
+
+    return ImapOpener()
+
+
+IMAP = ProtocolPlugin(name="imap", settings=ImapSettings, load=_load, load_flow=_load_flow)

@@ -8,9 +8,9 @@ from reconciler.core.fetch import StepLine
 from reconciler.core.health import Condition
 from reconciler.runtime.asking import answered_by_waiting
 from reconciler.runtime.cursor import Cursor
-from reconciler.runtime.cycle import open_session
 from reconciler.runtime.fleet import FetchAccount
 from reconciler.runtime.step import Step, StepReport, Tools, failed
+from reconciler.runtime.thread_door import open_session
 
 
 def preview(tools: Tools, account: FetchAccount) -> StepLine:

@@ -25,9 +25,9 @@ from reconciler.protocol.base import Limits, Session
 from reconciler.protocol.smtp import SmtpConnection, open_connection
 from reconciler.runtime.asking import answered_by_waiting
 from reconciler.runtime.cursor import Cursor
-from reconciler.runtime.cycle import open_session
 from reconciler.runtime.fleet import FetchAccount, looking, read_account
 from reconciler.runtime.step import Step, Tools
+from reconciler.runtime.thread_door import open_session
 from reconciler.store import probes
 from reconciler.store.applied import read_applied
 from reconciler.store.database import instance

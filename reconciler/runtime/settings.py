@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -22,7 +24,18 @@ class RunSettings(BaseSettings):
     command_seconds: float = Field(30.0, gt=0, description="Time for one answer of a mail server.")
     step_seconds: float = Field(60.0, gt=0, description="Deadline of a step; what is stored by then counts.")
     late_seconds: float = Field(1.0, gt=0, description="After this a step is late and the next cycle opens without it.")
-    slots: int = Field(32, ge=1, description="Steps at a time.")
+    door: Literal["thread", "fast"] = Field(
+        "thread", description="How protocols are served that can be: a thread a step, or all by one loop."
+    )
+    slots: int = Field(32, ge=1, description="Steps at a time that have a thread of their own.")
+    fast_slots: int = Field(256, ge=1, description="Steps at a time that the loop serves.")
+    connections: int = Field(2000, ge=1, description="Connections the loop keeps open; the longest resting makes room.")
+    host_connections: int = Field(1000, ge=1, description="Connections the loop keeps open to one mail server.")
+    logins: int = Field(16, ge=1, description="Logins at a time at a mail server that has let an account in before.")
+    unproven_logins: int = Field(4, ge=1, description="Logins at a time at any other mail server.")
+    flight_bytes: int = Field(
+        32 << 20, ge=1, description="Bytes fetched and not yet stored; a larger mail always fits."
+    )
     late_slots: int = Field(64, ge=1, description="Late steps beside them.")
     step_bytes: int = Field(64 << 20, ge=1, description="Bytes a step takes at most; its first mail always fits.")
     mail_bytes: int = Field(50 << 20, ge=1, description="A larger mail stays on the server and is reported.")

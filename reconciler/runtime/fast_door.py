@@ -1,0 +1,370 @@
+"""The door that never waits: one thread drives the steps of all accounts whose protocol has a flow."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from reconciler.core.errors import ReconcilerError
+from reconciler.core.health import Condition, Trouble
+from reconciler.protocol.base import FlowSession
+from reconciler.runtime.asking import (
+    Acknowledge,
+    Ask,
+    Asking,
+    Fetch,
+    Heads,
+    ListFolder,
+    Note,
+    Read,
+    Settle,
+    Write,
+)
+from reconciler.runtime.channel import Channel
+from reconciler.runtime.cursor import Cursor
+from reconciler.runtime.fleet import FetchAccount
+from reconciler.runtime.hub import Hub
+from reconciler.runtime.step import Step, StepReport, Tools, failed
+from reconciler.runtime.thread_door import limits_of, login_pause, too_long
+
+Host = tuple[object, object]
+
+
+@dataclass(slots=True)
+class _Line:
+    """An account's connection and what is remembered with it.
+
+    `next_login`: the instant (monotonic seconds) before which the server wants no further login. `is_opening`: a login
+    is in hand, and may be still after its step was given up.
+    """
+
+    channel: Channel | None = None
+    connection: tuple[object, ...] = ()
+    cursor: Cursor = field(default_factory=Cursor)
+    next_login: float = 0.0
+    is_opening: bool = False
+    watches: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class _Run:
+    """A step in hand. `held`: bytes that were asked for and are not durable yet."""
+
+    account: FetchAccount
+    line: _Line
+    asking: Asking[StepReport]
+    held: int = 0
+    is_over: bool = False
+
+
+class FastDoor:
+    """Implements `doors.Door` for protocols with a flow. `report` is called in the loop's thread.
+
+    `wake` is told of accounts whose server has news for them, or has ended the connection.
+    """
+
+    def __init__(
+        self, tools: Tools, hub: Hub, report: Callable[[StepReport], None], wake: Callable[[int], None]
+    ) -> None:
+        self._tools, self._hub, self._report, self._wake = tools, hub, report, wake
+        self._openers = {name: p.load_flow() for name, p in tools.plugins.items() if p.load_flow is not None}
+        self._lines: OrderedDict[int, _Line] = OrderedDict()
+        self._runs: dict[int, _Run] = {}
+        self._proven: set[Host] = set()
+        self._logins: Counter[Host] = Counter()
+        self._open: Counter[Host] = Counter()
+        self._in_flight = 0
+        self._queued: deque[tuple[_Run, Fetch]] = deque()
+        self._readers: ThreadPoolExecutor | None = None
+        self._checked_at = 0.0
+
+    def serves(self, protocol: str) -> bool:
+        """Whether this protocol has a flow."""
+        return protocol in self._openers
+
+    def is_open(self, key: int) -> bool:
+        """See Door."""
+        line = self._lines.get(key)
+        return line is not None and line.channel is not None
+
+    def watches(self, key: int) -> bool:
+        """See Door."""
+        line = self._lines.get(key)
+        return line is not None and line.watches
+
+    def can_start(self, account: FetchAccount) -> bool:
+        """See Door: few logins at a time at a host that has let nobody in yet, and only so many connections."""
+        line = self._lines.get(account.key)
+        if line is not None and (line.channel is not None or line.is_opening):
+            return not line.is_opening
+        host, settings = _host(account), self._tools.settings
+        most = settings.logins if host in self._proven else settings.unproven_logins
+        if self._logins[host] >= most or sum(self._logins.values()) >= settings.slots:
+            return False
+        return self._has_room(host)
+
+    def start(self, account: FetchAccount) -> None:
+        """See Door."""
+        line = self._lines.setdefault(account.key, _Line())
+        self._lines.move_to_end(account.key)
+        if line.channel is not None and line.connection != account.connection:
+            self.drop(account.key)
+            line = self._lines[account.key] = _Line(next_login=line.next_login)
+        line.watches = False
+        run = _Run(account, line, Step(account, line.cursor, self._tools).run())
+        self._runs[account.key] = run
+        if line.channel is not None:
+            self._advance(run, None, None)
+        elif (rest := line.next_login - time.monotonic()) > 0:
+            self._over(run, failed(account.key, login_pause(account, rest)))
+        else:
+            self._log_in(run)
+
+    def late(self, key: int) -> None:
+        """See Door: a login that is late stands in nobody's way."""
+        run = self._runs.get(key)
+        if run is not None and run.line.is_opening:
+            self._logins[_host(run.account)] -= 1
+
+    def abort(self, key: int) -> None:
+        """See Door."""
+        run = self._runs.get(key)
+        if run is not None:
+            self._stop(run, Trouble(Condition.TIMED_OUT, too_long(run.account, self._tools)))
+
+    def drop(self, key: int) -> None:
+        """See Door."""
+        line = self._lines.pop(key, None)
+        if line is None or line.channel is None:
+            return
+        channel, line.channel = line.channel, None
+        self._open[_host_of(line)] -= 1
+        if not channel.is_busy:
+            channel.session.goodbye()
+            channel.flush()
+        channel.close()
+
+    def check(self, now: float) -> None:
+        """See Door: no answer for as long as a command may take ends a connection."""
+        if now < self._checked_at + 0.2:
+            return
+        self._checked_at = now
+        seconds = self._tools.settings.command_seconds
+        for run in list(self._runs.values()):
+            channel = run.line.channel
+            if channel is not None and channel.is_busy and now - channel.moved_at >= seconds:
+                where = f"{run.account.label}: its server"
+                channel.fail(Trouble(Condition.TIMED_OUT, f"{where} did not answer within {seconds:g} s"))
+
+    def finish(self) -> None:
+        """See Door."""
+        for key in list(self._lines):
+            self.drop(key)
+        if self._readers is not None:
+            self._readers.shutdown(wait=False, cancel_futures=True)
+            self._readers = None
+
+    def _has_room(self, host: Host) -> bool:
+        """Whether a connection more may be open; the one that rested longest makes room for it."""
+        settings = self._tools.settings
+        for is_full, at in (
+            (self._open[host] + self._logins[host] >= settings.host_connections, host),
+            (self._open.total() + self._logins.total() >= settings.connections, None),
+        ):
+            if is_full and not self._evict(at):
+                return False
+        return True
+
+    def _evict(self, host: Host | None) -> bool:
+        for key, line in self._lines.items():
+            if line.channel is not None and key not in self._runs and host in (None, _host_of(line)):
+                # It is told again when it has its next step.
+                self.drop(key)
+                self._wake(key)
+                return True
+        return False
+
+    def _log_in(self, run: _Run) -> None:
+        run.line.is_opening = True
+        self._logins[_host(run.account)] += 1
+        name = f"log in {run.account.label}"
+        threading.Thread(target=self._logging_in, args=(run,), name=name, daemon=True).start()
+
+    def _logging_in(self, run: _Run) -> None:
+        """In a thread of its own: what blocks until the server has let the account in, or not."""
+        block, limits = run.account.account.block, limits_of(self._tools)
+        opener = self._openers[run.account.account.protocol]
+        began = time.monotonic()
+        try:
+            access = self._tools.access
+            opened = access.log_in(run.account.unit, block, limits, lambda secret: opener(block, secret, limits))
+        except Exception as error:
+            self._hub.post(partial(self._not_opened, run, error))
+        else:
+            self._hub.post(partial(self._opened, run, *opened, began))
+
+    def _login_ended(self, run: _Run) -> None:
+        run.line.is_opening = False
+        host = _host(run.account)
+        self._logins[host] = max(0, self._logins[host] - 1)
+
+    def _not_opened(self, run: _Run, error: Exception) -> None:
+        self._login_ended(run)
+        self._over(run, failed(run.account.key, error))
+
+    def _opened(self, run: _Run, connection: socket.socket, session: FlowSession, began: float) -> None:
+        self._login_ended(run)
+        self._proven.add(_host(run.account))
+        run.line.next_login = began + session.login_delay
+        if run.is_over or self._lines.get(run.account.key) is not run.line:
+            connection.close()
+            return
+        key, where = run.account.key, f"{run.account.label}: its server"
+        run.line.channel = Channel(self._hub, connection, session, where, partial(self._heard, key, run.line))
+        run.line.connection = run.account.connection
+        self._open[_host(run.account)] += 1
+        self._advance(run, None, None)
+
+    def _advance(self, run: _Run, answer: Any, error: Exception | None) -> None:
+        """Give the step the answer it waits for, and have done what it asks for next."""
+        if run.is_over:
+            return
+        try:
+            ask = run.asking.send(answer) if error is None else run.asking.throw(error)
+        except StopIteration as end:
+            self._over(run, end.value)
+        except Exception as raised:
+            self._over(run, failed(run.account.key, raised))
+        else:
+            self._do(run, ask)
+
+    def _do(self, run: _Run, ask: Ask) -> None:
+        then, channel = partial(self._advance, run), run.line.channel
+        match ask:
+            case Read(query):
+                if self._readers is None:
+                    self._readers = ThreadPoolExecutor(2, "reader")
+                self._later(run, self._readers.submit(self._read, query))
+            case Write(work):
+                self._later(run, self._tools.writer.submit(work))
+            case Note(work):
+                then(self._tools.writer.submit(work), None)
+            case _ if channel is None or not channel.is_open:
+                then(None, Trouble(Condition.UNREACHABLE, f"{run.account.label}: the connection was closed"))
+            case ListFolder(folder, known, since):
+                channel.run(channel.session.list(folder, known, since), then)
+            case Fetch():
+                self._queued.append((run, ask))
+                self._fetch_queued()
+            case Heads(listing, uids):
+                channel.run(channel.session.heads(listing, uids), then)
+            case Acknowledge(listing, uids, how, move_to):
+                channel.run(channel.session.acknowledge(listing, uids, how, move_to), then)
+            case Settle(wait):
+                channel.run(channel.session.settle(wait=wait), then)
+
+    def _fetch_queued(self) -> None:
+        """Ask for mails as long as what was asked for and is not durable yet fits into memory; one always may."""
+        while self._queued:
+            run, ask = self._queued[0]
+            if run.is_over:
+                self._queued.popleft()
+                continue
+            if self._in_flight and self._in_flight + ask.size > self._tools.settings.flight_bytes:
+                return
+            self._queued.popleft()
+            run.held += ask.size
+            self._in_flight += ask.size
+            channel = run.line.channel
+            if channel is None or not channel.is_open:
+                error = Trouble(Condition.UNREACHABLE, f"{run.account.label}: the connection was closed")
+                self._advance(run, None, error)
+            else:
+                channel.run(channel.session.fetch(ask.listing, ask.uids), partial(self._advance, run))
+
+    def _release(self, run: _Run) -> None:
+        if run.held:
+            self._in_flight -= run.held
+            run.held = 0
+            self._fetch_queued()
+
+    def _read(self, query: Callable[[Any], Any]) -> Any:
+        with self._tools.store.read() as connection:
+            return query(connection)
+
+    def _later(self, run: _Run, future: Future[Any]) -> None:
+        future.add_done_callback(lambda done: self._hub.post(partial(self._came, run, done)))
+
+    def _came(self, run: _Run, future: Future[Any]) -> None:
+        self._release(run)
+        error = future.exception()
+        if error is not None:
+            self._advance(run, None, error if isinstance(error, Exception) else RuntimeError(str(error)))
+        else:
+            self._advance(run, future.result(), None)
+
+    def _stop(self, run: _Run, error: ReconcilerError) -> None:
+        self._over(run, failed(run.account.key, error))
+
+    def _over(self, run: _Run, report: StepReport) -> None:
+        """The step has ended: keep the connection and have it watched, or close it."""
+        if run.is_over:
+            return
+        run.is_over = True
+        run.asking.close()
+        key, line = run.account.key, run.line
+        self._runs.pop(key, None)
+        channel = line.channel
+        if channel is not None and (report.connection_lost or not channel.is_open or not channel.session.usable):
+            line.channel = None
+            self._open[_host_of(line)] -= 1
+            channel.close()
+        if line.channel is None:
+            line.cursor = Cursor(turn=line.cursor.turn)
+            if (rest := line.next_login - time.monotonic()) > 0:
+                report = replace(report, wait=max(report.wait or 0.0, rest))
+        elif not report.backlog and len(getattr(run.account.account.block, "folders", ("",))) == 1:
+            line.watches = line.channel.session.watch()
+            line.channel.flush()
+        self._release(run)
+        self._report(report)
+        if line.watches and line.channel is not None:
+            self._heard_at_once(key, line)
+
+    def _heard_at_once(self, key: int, line: _Line) -> None:
+        """News that came while the step was ending must not wait for the next ones."""
+        channel = line.channel
+        try:
+            if channel is not None and channel.is_open and channel.session.news():
+                self._heard(key, line)
+        except ReconcilerError as error:
+            if channel is not None:
+                channel.fail(error)
+
+    def _heard(self, key: int, line: _Line) -> None:
+        """The server has something for an account that has no step in hand: news, or the connection's end."""
+        if key in self._runs or self._lines.get(key) is not line:
+            return
+        line.watches = False
+        if line.channel is not None and not line.channel.is_open:
+            line.channel = None
+            self._open[_host_of(line)] -= 1
+            line.cursor = Cursor(turn=line.cursor.turn)
+        self._wake(key)
+
+
+def _host(account: FetchAccount) -> Host:
+    block = account.account.block
+    return (getattr(block, "host", None), getattr(block, "effective_port", None))
+
+
+def _host_of(line: _Line) -> Host:
+    block = line.connection[1] if len(line.connection) > 1 else None
+    return (getattr(block, "host", None), getattr(block, "effective_port", None))
