@@ -9,12 +9,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.rig.certificate import Certificate, make_certificate
 from tests.rig.dovecot import Dovecot
 from tests.rig.smtp_server import SmtpServer
 from tests.rig.token_server import TokenServer
 from tests.world import World
+
+# No clock decides a test: on a busy machine any example may take long.
+settings.register_profile("without a clock", deadline=None)
+settings.load_profile("without a clock")
 
 _REAL = {"dovecot", "smtp_server"}
 

@@ -212,6 +212,14 @@ NOT_ALLOWED = [
 SECRETS = [
     Shape("a literal password", (*SUPPORT, "imap", "password"), "hunter2", "E205"),
     Shape("a password as a number", (*SUPPORT, "imap", "password"), 1234, "E205"),
+    Shape(
+        "the key of tokens as a password",
+        (*SUPPORT, "imap", "password"),
+        {"secret": "token-keys"},
+        "E319",
+        "in main.yaml only",
+        of="main",
+    ),
     Shape("a secret that is no name", (*SUPPORT, "imap", "password"), {"secret": "../main/reply"}, "E205"),
     Shape("a key beside the secret", (*SUPPORT, "smtp", "password"), {"secret": "a", "value": "b"}, "E205"),
 ]

@@ -21,11 +21,12 @@ def init(
 
     What is there already stays as it is and is named. Exits 1 if the folder then has errors.
     """
+    from reconciler.cli.checked import checked
     from reconciler.cli.compose import registry
     from reconciler.cli.new import check_tenant
     from reconciler.core.errors import ExitCode
     from reconciler.core.finding import Severity
-    from reconciler.report.findings import Checked, as_text
+    from reconciler.report.findings import as_text
     from reconciler.runtime.desired import read_desired
     from reconciler.source.written import write_file
 
@@ -39,9 +40,9 @@ def init(
             write_file(path, text)
             typer.echo(f"written  {path}")
     reading = read_desired(directory / "accounts.d", registry())
-    checked = Checked(reading.files, reading.tenants, reading.accounts, reading.findings)
-    typer.echo(as_text(checked, colour=False), nl=False)
-    if checked.count(Severity.ERROR):
+    found = checked(reading, directory / "accounts.d")
+    typer.echo(as_text(found, colour=False), nl=False)
+    if found.count(Severity.ERROR):
         raise typer.Exit(ExitCode.FINDINGS.value)
     typer.echo(f"next steps: {directory / 'README.md'}")
 

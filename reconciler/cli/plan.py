@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,7 +25,6 @@ from reconciler.cli.options import (
     DEFAULT_STATE,
     Accounts,
     Directory,
-    Format,
     PolicyFile,
     Secrets,
     State,
@@ -32,7 +32,9 @@ from reconciler.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from reconciler.core.plan import Plan
     from reconciler.core.snapshot import Base
+    from reconciler.report.findings import Checked
     from reconciler.runtime.desired import Reading
     from reconciler.runtime.planning import Planned
 
@@ -42,8 +44,20 @@ BaseRev = Annotated[
 ]
 ReplayAge = Annotated[
     str | None,
-    typer.Option("--replay", metavar="AGE", help="Replay mails that came in so long under the new rules, as 30d."),
+    typer.Option(
+        "--replay",
+        metavar="AGE",
+        help="Replay mails that came in so long under the new rules, as 30d; not in markdown.",
+    ),
 ]
+
+
+class PlanFormat(StrEnum):
+    """For people, for programs, and for a comment on a pull request."""
+
+    TEXT = "text"
+    JSON = "json"
+    MARKDOWN = "markdown"
 
 
 def plan(
@@ -52,7 +66,9 @@ def plan(
     state: State = DEFAULT_STATE,
     secrets: Secrets = DEFAULT_SECRETS,
     policy: PolicyFile = None,
-    output: Format = TextOrJson.TEXT,
+    output: Annotated[
+        PlanFormat, typer.Option("--format", help="For people, for programs, or as a comment on a pull request.")
+    ] = PlanFormat.TEXT,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 2 if anything would change.")] = False,
     git: GitUrl = None,
     branch: BranchName = DEFAULT_BRANCH,
@@ -72,10 +88,11 @@ def plan(
     the folder cannot be listed or has no main.yaml, or the branch cannot be fetched. A policy that cannot be used is an
     error: nothing is planned.
     """
+    from reconciler.cli.checked import checked
     from reconciler.cli.compose import registry
     from reconciler.cli.secrets import secret_check
     from reconciler.core.snapshot import read_snapshot
-    from reconciler.report.plan import plan_json, plan_text
+    from reconciler.report.plan import plan_json
     from reconciler.runtime.clock import utc_now
     from reconciler.runtime.planning import base_at, plan_once
     from reconciler.source.policy import read_policy
@@ -92,17 +109,14 @@ def plan(
     place = place_of(folder, git, branch, path, git_dir, rev)
     planned = plan_once(place, against, models, secret_check(secrets), read_policy(policy), now=utc_now())
     _show_beside(planned)
-    text = (
-        plan_json(planned.plan, planned.acknowledged)
-        if output is TextOrJson.JSON
-        else plan_text(planned.plan, planned.acknowledged)
-    )
     if out is not None:
         write_file(out, plan_json(planned.plan, planned.acknowledged))
-    if replay is not None:
+    found = checked(planned.reading, folder if git is None else path)
+    text = _rendered(planned.plan, planned.acknowledged, found, output)
+    if replay is not None and output is not PlanFormat.MARKDOWN:
         from reconciler.cli.replay import with_replay
 
-        text = with_replay(text, planned.reading, state, replay, output)
+        text = with_replay(text, planned.reading, state, replay, TextOrJson(output.value))
     typer.echo(text, nl=False)
     raise typer.Exit(planned.exit_code(changes_count=exit_code).value)
 
@@ -117,6 +131,16 @@ def _show_beside(planned: Planned) -> None:
         typer.echo(visible(sentence), err=True)
     if planned.reading.main_missing:
         raise Unavailable(f"{planned.plan.source}: main.yaml is missing, so nothing would be applied")
+
+
+def _rendered(plan: Plan, acknowledged: frozenset[str], found: Checked, output: PlanFormat) -> str:
+    if output is PlanFormat.MARKDOWN:
+        from reconciler.report.plan_markdown import plan_markdown
+
+        return plan_markdown(plan, acknowledged, found)
+    from reconciler.report.plan import plan_json, plan_text
+
+    return plan_json(plan, acknowledged) if output is PlanFormat.JSON else plan_text(plan, acknowledged)
 
 
 def show_findings(reading: Reading) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -56,37 +57,27 @@ def validate(
     Names every error of every file, with its line, in one run. Exits 0 if all is well, 1 with errors (with --strict:
     or warnings), 75 if the folder cannot be listed, or the branch not be fetched.
     """
+    from reconciler.cli.checked import checked
     from reconciler.cli.compose import registry
     from reconciler.core.policy import BUILT_IN
-    from reconciler.report.findings import Checked
     from reconciler.runtime.checking import check_place
     from reconciler.source.policy import load_policy
 
     folder = Path(directory or accounts)
     loaded = load_policy(policy)
     place = place_of(folder, git, branch, path, git_dir, rev)
-    found = check_place(place, registry(), loaded.policy or BUILT_IN)
-    findings = (*_seen_from(folder, loaded.findings), *found.findings)
-    shown = path if git is not None else _from_here(folder)
-    checked = Checked(found.files, found.tenants, found.accounts, findings, shown)
-    typer.echo(_rendered(checked, output), nl=False)
-    raise typer.Exit(_exit_code(checked, strict=strict))
+    place_found = check_place(place, registry(), loaded.policy or BUILT_IN)
+    found = checked(place_found, folder if git is None else path)
+    found = replace(found, findings=(*_seen_from(folder, loaded.findings), *found.findings))
+    typer.echo(_rendered(found, output), nl=False)
+    raise typer.Exit(_exit_code(found, strict=strict))
 
 
 def _seen_from(folder: Path, findings: tuple[Finding, ...]) -> list[Finding]:
     """Findings about the policy, named like all others: relative to the accounts folder."""
     import os
-    from dataclasses import replace
 
     return [replace(found, file=Path(os.path.relpath(found.file, folder)).as_posix()) for found in findings]
-
-
-def _from_here(folder: Path) -> str:
-    """The folder relative to the working directory if it is below it, else absolute; links are not followed."""
-    import os
-
-    here, there = Path.cwd(), Path(os.path.abspath(folder))  # noqa: PTH100 (resolve() follows links)
-    return (there.relative_to(here) if there.is_relative_to(here) else there).as_posix()
 
 
 def _rendered(checked: Checked, output: FindingsFormat) -> str:

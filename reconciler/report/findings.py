@@ -106,8 +106,12 @@ def summary(checked: Checked) -> str:
         f"{_counted(checked.files, 'file')}, {_counted(checked.tenants, 'tenant')}, "
         f"{_counted(checked.accounts, 'account')}"
     )
-    errors, warnings = checked.count(Severity.ERROR), checked.count(Severity.WARNING)
-    return f"{read}: {_counted(errors, 'error')}, {_counted(warnings, 'warning')}"
+    return f"{read}: {severities(checked)}"
+
+
+def severities(checked: Checked) -> str:
+    """`1 error, 0 warnings`."""
+    return ", ".join(_counted(checked.count(severity), severity.value) for severity in Severity)
 
 
 def _counted(number: int, noun: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any
 
 from reconciler.core.binding import Destination, Redirect
@@ -106,13 +106,32 @@ def _impact_json(impact: Impact | None, taken_off: int | None) -> dict[str, Any]
     }
 
 
+def base_sentence(plan: Plan, quoted: Callable[[str], str]) -> str:
+    """What the plan compares with, if that is not what runs. `quoted` makes names harmless where they are shown."""
+    match plan.base:
+        case BaseKind.FILES:
+            return f"compared with the files of {quoted(plan.state)} alone: whom a change concerns is not known"
+        case BaseKind.SNAPSHOT:
+            return f"compared with the snapshot {quoted(plan.state)}"
+        case BaseKind.NOTHING:
+            return f"no applied state at {quoted(plan.state)}: everything is new"
+        case BaseKind.APPLIED:
+            return ""
+
+
+def in_order(plan: Plan) -> list[TenantPlan]:
+    """The units, those first in which something retires or mails are taken off a server."""
+    return sorted(plan.tenants, key=lambda unit: not any(change.removes for change in unit.changes))
+
+
+def most_severe_first(changes: Sequence[Change]) -> list[Change]:
+    """What removes or destroys, then the rest by its consequence."""
+    return sorted(changes, key=lambda change: (not change.removes, -change.consequence.severity))
+
+
 def _summary(plan: Plan, acknowledged: frozenset[str]) -> Iterator[str]:
-    if plan.base is BaseKind.FILES:
-        yield f"compared with the files of {visible(plan.state)} alone: whom a change concerns is not known"
-    if plan.base is BaseKind.SNAPSHOT:
-        yield f"compared with the snapshot {visible(plan.state)}"
-    if plan.base is BaseKind.NOTHING:
-        yield f"no applied state at {visible(plan.state)}: everything is new"
+    if sentence := base_sentence(plan, visible):
+        yield sentence
     counts = [f"{count} to {op}" for op, count in plan.counts.items() if count]
     where = f"{len(plan.tenants)} unit{'s' if len(plan.tenants) != 1 else ''}"
     yield f"Plan for {visible(plan.source)}: {', '.join(counts) + ' in ' + where if plan.tenants else 'no changes'}"
@@ -127,8 +146,7 @@ def _summary(plan: Plan, acknowledged: frozenset[str]) -> Iterator[str]:
 
 
 def _tenants(plan: Plan, acknowledged: frozenset[str]) -> Iterator[str]:
-    ordered = sorted(plan.tenants, key=lambda t: not any(change.removes for change in t.changes))
-    for tenant in ordered:
+    for tenant in in_order(plan):
         yield ""
         yield visible(tenant.tenant)
         for guard in tenant.guards:
@@ -144,7 +162,7 @@ def _tenants(plan: Plan, acknowledged: frozenset[str]) -> Iterator[str]:
             yield visible(f"  ! reroute: {reroute.tenant} is served by {becomes} instead of {was} ({reroute.type})")
         if not tenant.changes:
             yield "  only the way it is written changed"
-        for change in sorted(tenant.changes, key=lambda c: (not c.removes, -c.consequence.severity)):
+        for change in most_severe_first(tenant.changes):
             yield from change_text(change)
 
 
@@ -152,7 +170,7 @@ def change_text(change: Change) -> Iterator[str]:
     """The same in lines."""
     what = "tenant" if change.account is None else change.account
     was = f" (was {change.former})" if change.former is not None else ""
-    concerns = _impact(change.impact)
+    concerns = impact_words(change.impact)
     yield visible(f"  {_SIGNS[change.op]} {change.op} {what}{was}: {change.consequence}{concerns}")
     rows = [
         (
@@ -169,7 +187,8 @@ def change_text(change: Change) -> Iterator[str]:
         yield visible(f"      redirect: secret {redirect.secret} from {bound} to {redirect.to}: {how}")
 
 
-def _impact(impact: Impact | None) -> str:
+def impact_words(impact: Impact | None) -> str:
+    """Whom the change concerns, behind a semicolon; empty if that is not known."""
     if impact is None:
         return ""
     said = [

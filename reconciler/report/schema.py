@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Any
 
 from pydantic import BaseModel
@@ -36,7 +36,12 @@ class _Generator(GenerateJsonSchema):
 
     def encode_default(self, dft: Any) -> Any:
         """The default as JSON."""
-        return format_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
+        match dft:
+            case timedelta():
+                return format_duration(dft)
+            case time():
+                return f"{dft:%H:%M}"
+        return super().encode_default(dft)
 
 
 def _draft_07(schema: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,7 @@ SIZE_CAP = 256 * 1024
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _HARMLESS = frozenset({"E008", "E009"})
-_CONFLICT_MARKERS = ("<<<<<<< ", "||||||| ", ">>>>>>> ")
+_CONFLICT_MARKER = re.compile(rb"^(?:\xef\xbb\xbf)?(?:<{7}|\|{7}|>{7})(?: |\r?$)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,12 @@ def _check_text(data: bytes) -> None:
         line, column = _line_and_column(data, error.start)
         message = "this is not UTF-8 text; save the file with the encoding UTF-8"
         raise Stopped(Problem(line, column, (), "E003", message)) from error
+    # Looked for first: inside braces YAML takes a marker for a part of a key, and elsewhere complains a line later.
+    marker = _CONFLICT_MARKER.search(data)
+    if marker is not None:
+        line, column = _line_and_column(data, marker.start())
+        message = "a marker of an unresolved merge conflict; keep one of the two sides and remove the markers"
+        raise Stopped(Problem(line, column, (), "E004", message))
 
 
 def too_large(size: int) -> str:
@@ -93,10 +100,6 @@ def _syntax_problem(data: bytes, error: Exception) -> Problem:
     lines = data.decode("utf-8", "replace").removeprefix("\ufeff").replace("\r\n", "\n").rstrip("\n").split("\n")
     if line > len(lines):
         line, column = len(lines), len(lines[-1]) + 1
-    for number, text in enumerate(lines, 1):
-        if text.startswith(_CONFLICT_MARKERS):
-            message = "a marker of an unresolved merge conflict; keep one of the two sides and remove the markers"
-            return Problem(number, 1, (), "E004", message)
     here = lines[line - 1]
     if here.startswith("%"):
         return Problem(line, 1, (), "E008", "directives (%YAML, %TAG) are not allowed; remove the line")

@@ -88,3 +88,9 @@ def test_the_program_starts_without_its_heavy_libraries() -> None:
     check = "import sys, reconciler.cli.main; print({'sqlalchemy', 'alembic', 'ruamel', 'pydantic'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True, env=os.environ)
     assert done.stdout == "set()\n"
+
+
+def test_markdown_is_a_comment_that_the_next_one_replaces(reconciler: Reconciler, folder: Folder) -> None:
+    answer = reconciler("plan", "--format", "markdown", "--exit-code")
+    assert answer.code == 2
+    assert answer.out.startswith("<!-- reconciler plan -->\n### Plan: ")

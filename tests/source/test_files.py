@@ -51,14 +51,6 @@ def test_a_root_that_is_a_file_is_unavailable(tmp_path: Path) -> None:
         load(tmp_path / "accounts.d")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_a_root_without_permission_is_unavailable(root: Path) -> None:
-    root.chmod(0)
-    with pytest.raises(Unavailable):
-        load(root)
-    root.chmod(0o700)
-
-
 def _fifo(root: Path) -> None:
     os.mkfifo(root / "pipe.yaml")
 
@@ -158,16 +150,6 @@ def test_an_unreadable_file_holds_its_tenant_and_is_never_a_removal(root: Path, 
     assert unit in loaded.listed
     assert not loaded.units[unit].complete
     assert all(files.complete for other, files in loaded.units.items() if other != unit)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-@pytest.mark.parametrize("name", ["acme.yaml", "globex/a.yaml", "globex"])
-def test_a_file_or_folder_without_permission_holds_its_tenant(root: Path, name: str) -> None:
-    (root / name).chmod(0)
-    unit = name.split("/", maxsplit=1)[0].removesuffix(".yaml")
-    assert (name, "E001", unit) in found(root)
-    assert not load(root).units[unit].complete
-    (root / name).chmod(0o700)
 
 
 def test_a_renamed_ending_holds_the_tenant(root: Path) -> None:
