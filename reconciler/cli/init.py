@@ -9,6 +9,13 @@ from typing import Annotated
 import typer
 
 _EXAMPLE = "acme"
+_CHECKS = {
+    ".github/workflows/accounts.yml": "github-workflow.yml",
+    ".gitlab-ci.yml": "gitlab-ci.yml",
+    "ci/check": "ci/check",
+    "ci/comment": "ci/comment",
+}
+"""What checks pull requests, and the template of each."""
 
 
 def init(
@@ -17,7 +24,7 @@ def init(
         str | None, typer.Option("--tenant", metavar="TENANT", help="The example tenant's name; acme without it.")
     ] = None,
 ) -> None:
-    """Write a new account repository: accounts, schemas, CODEOWNERS, .gitignore and a README with the next steps.
+    """Write a new account repository: accounts, schemas, checks of pull requests, and a README with the next steps.
 
     What is there already stays as it is and is named. Exits 1 if the folder then has errors.
     """
@@ -61,6 +68,8 @@ def _files(directory: Path, tenant: str | None) -> Iterator[tuple[str, str]]:
     yield "CODEOWNERS", _template("CODEOWNERS", named)
     yield ".gitignore", _template("gitignore", named)
     yield "README.md", _template("README.md", named)
+    for name, template in _CHECKS.items():
+        yield name, _template(template, named)
 
 
 def _has_tenants(accounts: Path) -> bool:
@@ -71,5 +80,7 @@ def _has_tenants(accounts: Path) -> bool:
 def _template(name: str, tenant: str) -> str:
     from importlib.resources import files
 
+    from reconciler import __version__
+
     text = (files("reconciler") / "templates" / "repository" / name).read_text("utf-8")
-    return text.replace("TENANT", tenant)
+    return text.replace("TENANT", tenant).replace("==VERSION", f"=={__version__}")

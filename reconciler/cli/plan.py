@@ -47,7 +47,7 @@ ReplayAge = Annotated[
     typer.Option(
         "--replay",
         metavar="AGE",
-        help="Replay mails that came in so long under the new rules, as 30d; not in markdown.",
+        help="Replay mails that came in so long under the new rules, as 30d",
     ),
 ]
 

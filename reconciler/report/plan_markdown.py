@@ -131,6 +131,9 @@ def _unit(
         lines.append(f"- to let it pass: {code(f'reconciler ack {unit.digest} --reason TEXT')}")
     else:
         lines.append(f"- {'acknowledged' if unit.guards else 'digest'}: {code(unit.digest)}")
+    for reroute in unit.reroutes:
+        was, becomes = code(reroute.before or "nobody"), code(reroute.after or "nobody")
+        lines.append(f"- **reroute**: {code(reroute.tenant)} is served by {becomes} instead of {was} ({reroute.type})")
     shown_changes = [c for c in most_severe_first(unit.changes) if detail is not Detail.COUNTS or c.removes][:most]
     for change in shown_changes:
         lines += _change(change, detail)

@@ -17,6 +17,10 @@ NAMES = {
     "CODEOWNERS",
     ".gitignore",
     "README.md",
+    ".github/workflows/accounts.yml",
+    ".gitlab-ci.yml",
+    "ci/check",
+    "ci/comment",
 }
 
 

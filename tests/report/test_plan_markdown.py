@@ -59,6 +59,7 @@ def test_the_whole_comment() -> None:
         "",
         "- **open-referrals**: an account that externals still have to answer to would retire, be disabled or move",
         f"- to let it pass: `reconciler ack {digest} --reason TEXT`",
+        "- **reroute**: `acme` is served by `nobody` instead of `acme/reply` (reply)",
         "- **update** `b`: destructive",
         '  - `imap.after_fetch`: `"seen"` → `"delete"` (`acme.yaml:20`)',
         "- **retire** `reply`: reroute; 3 open cases, 1 open referrals, last mail 2026-03-01T12:00:00Z",
