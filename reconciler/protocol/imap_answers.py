@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -11,24 +10,19 @@ from imapclient.imap_utf7 import encode
 from imapclient.response_parser import parse_fetch_response
 
 from reconciler.core.fetch import Listed
+from reconciler.core.manners import asked, seconds_asked
 
-_WAIT = re.compile(
-    r"\[(?:UNAVAILABLE|INUSE|LIMIT|OVERQUOTA|THROTTLED)\b|Too many simultaneous connections|Suggested Backoff Time",
-    re.IGNORECASE,
-)
 _SET_LENGTH = 7_000
-_BACKOFF = re.compile(r"Suggested Backoff Time: ?([0-9]{1,9}) milliseconds", re.IGNORECASE)
 
 
 def asks_to_wait(text: str) -> bool:
     """Whether a server's NO or BYE says "later" rather than "never" (RFC 5530, RFC 9051 7.1; Gmail, Microsoft 365)."""
-    return _WAIT.search(text) is not None
+    return asked(text) is not None
 
 
 def suggested_wait(text: str) -> float | None:
-    """The seconds a server asks to wait, if it names them."""
-    found = _BACKOFF.search(text)
-    return int(found[1]) / 1000 if found else None
+    """The seconds to wait, if the server names them or its words are known to mean so many."""
+    return seconds_asked(text)
 
 
 def in_uid_order(uids: Sequence[str]) -> list[str]:
