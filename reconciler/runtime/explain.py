@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from reconciler.core.errors import Invalid
 from reconciler.core.outbox import OutboxRow
 from reconciler.report.terminal import instant
-from reconciler.store import outbox
+from reconciler.store import errands, outbox
 from reconciler.store.tables import accounts, entries, held, mails, referrals, revisions
 
 
@@ -64,6 +64,7 @@ def _received(connection: Connection, mail_id: int) -> dict[str, Any]:
         "held": _held(held_row) if held_row else None,
         "decision": decision or None,
         "outbox": _letters_of(connection, row),
+        "errands": errands.of_mail(connection, row.id),
         "account": _account(connection, row.account_key),
         "revision": _revision(connection, revision),
     }

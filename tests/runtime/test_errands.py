@@ -9,6 +9,7 @@ import pytest
 
 from reconciler.core.cap import CAPS
 from reconciler.core.routing import MOST_HOPS
+from reconciler.runtime.explain import explain_message
 from reconciler.store.cases import read_entries
 from tests.mailroom import MailRoom, letter, tenant
 
@@ -102,3 +103,13 @@ def test_a_robot_that_answers_everything_is_ended_by_the_caps() -> None:
     headers = (f"In-Reply-To: {question['Message-ID']}", "Message-ID: <later@partner.example>")
     office.receive("acme/reply", letter(EXPERT, question["Reply-To"], "Re", "Later.", *headers))
     assert len([row for row in office.outbox() if row.recipient == CUSTOMER]) == CAPS[0].most + 1
+
+
+def test_explain_says_what_a_rule_asked_for_and_what_became_of_it() -> None:
+    office = room({"notify": COLLEAGUE, "refer": {"to": CUSTOMER}})
+    mail_id = office.receive("acme/support", letter(CUSTOMER, "support@acme.example"))
+    office.errands.look()
+    with office.read() as connection:
+        told, asked = explain_message(connection, f"M{mail_id}")["errands"]
+    assert told == {"rule": "all", "kind": "notify", "to": [COLLEAGUE], "done": True, "outcome": None}
+    assert "is the customer" in asked["outcome"]
