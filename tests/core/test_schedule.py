@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.schedule import LONGEST_BACKOFF, REFUSED_BACKOFF, StepEnd, Turn, after_step, due, next_opening
+from reconciler.core.schedule import (
+    LONGEST_BACKOFF,
+    REFUSED_BACKOFF,
+    Pending,
+    StepEnd,
+    Turn,
+    after_step,
+    due,
+    next_opening,
+    rest_of,
+    woken,
+)
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 POLL = timedelta(seconds=60)
@@ -115,3 +126,24 @@ def test_something_is_due_exactly_when_the_next_opening_has_come(turns: dict[int
     opening = next_opening(turns, running)
     assert bool(due(turns, running, NOW)) == (opening is not None and opening <= NOW)
     assert busy.isdisjoint(due(turns, running, NOW))
+
+
+@given(st.lists(st.integers(0, 4), max_size=30), st.sets(st.integers(0, 4)))
+def test_a_group_that_is_held_up_holds_up_no_other(groups: list[int], held_up: set[int]) -> None:
+    pending = Pending(enumerate(groups))
+    started = list(pending.startable(lambda key: groups[key] not in held_up))
+    assert sorted(started) == [key for key, group in enumerate(groups) if group not in held_up]
+    assert all([k for k in started if groups[k] == g] == sorted(k for k in started if groups[k] == g) for g in range(5))
+    assert bool(pending) == any(group in held_up for group in groups)
+    assert sorted(pending.startable(lambda _key: True)) == [k for k, group in enumerate(groups) if group in held_up]
+
+
+def test_news_wake_an_account_at_once_unless_it_waits_after_a_failure() -> None:
+    assert woken(turn_in(60), NOW).next_at == NOW
+    assert woken(Turn(NOW + timedelta(seconds=60), 0, 2), NOW).next_at == NOW + timedelta(seconds=60)
+
+
+def test_an_account_whose_server_tells_of_news_still_has_steps_within_nine_minutes() -> None:
+    poll = timedelta(seconds=60)
+    assert rest_of(poll, watched=False) == poll
+    assert poll < rest_of(poll, watched=True) < timedelta(minutes=9)
