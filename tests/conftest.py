@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from tests.rig.certificate import Certificate, make_certificate
@@ -78,6 +79,13 @@ def token_server(certificate: Certificate, dovecot: Dovecot) -> Iterator[TokenSe
     """A token server whose tokens `dovecot` and `smtp_server` take."""
     with TokenServer(certificate, dovecot.tokeninfo_port) as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def plain_logs() -> Iterator[None]:
+    """A command that sets up the log does so for its own test only."""
+    yield
+    structlog.reset_defaults()
 
 
 _numbers = itertools.count(1)

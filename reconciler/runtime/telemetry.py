@@ -21,8 +21,8 @@ def configure_logs(level: Literal["debug", "info", "warning"]) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
+        # Asked for at each line: whoever redirects standard error later gets the log too.
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )
 
 
