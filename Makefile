@@ -1,6 +1,6 @@
 # A fresh machine needs Python 3.11 to 3.13 and make; `make help` lists the words.
 .DEFAULT_GOAL := help
-.PHONY: sequences help setup demo run test test-fast acceptance bench-fetch chaos chaos-apply check schema clean
+.PHONY: sequences help setup demo run test test-fast acceptance bench-fetch chaos chaos-apply check schema session clean
 
 BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
@@ -74,6 +74,9 @@ check: $(STAMP) ## format, lint, types, import contract, generated files
 
 schema: $(STAMP) ## write schemas/ from the models
 	@$(BIN)/reconciler schema --write schemas
+
+session: $(STAMP) ## write docs/session.md from what the commands print
+	@$(BIN)/python -m tests.docs.session
 
 clean: ## remove what the other words made
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .reconciler dist build .lint-imports.log

@@ -128,9 +128,9 @@ def ack(
     The next apply or the running system applies it, as long as its digest stays the same: exactly what was reviewed.
     """
     import re
-    from datetime import UTC, datetime
 
     from reconciler.report.terminal import instant, visible
+    from reconciler.runtime.clock import utc_now
     from reconciler.store.database import open_store
     from reconciler.store.standing import acknowledge
 
@@ -141,7 +141,7 @@ def ack(
     store = open_store(state)
     try:
         with store.write() as connection:
-            kept = acknowledge(connection, digest, reason, acting_user(), datetime.now(UTC))
+            kept = acknowledge(connection, digest, reason, acting_user(), utc_now())
     finally:
         store.close()
     typer.echo(f"acknowledged {kept.digest} at {instant(kept.at)} by {visible(kept.by)}: {visible(kept.reason)}")
