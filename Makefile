@@ -1,6 +1,6 @@
 # A fresh machine needs Python 3.11 to 3.13 and make; `make help` lists the words.
 .DEFAULT_GOAL := help
-.PHONY: sequences help setup demo run test test-fast acceptance bench-fetch chaos chaos-apply check schema session clean
+.PHONY: sequences help setup demo run test test-fast acceptance bench-fetch bench-gitops chaos chaos-apply check schema session clean
 
 BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
@@ -50,6 +50,13 @@ bench-fetch: ROWS ?= a b c C d
 bench-fetch: $(STAMP) ## fetch beside mbsync, fetchmail, getmail6 and mpop, print and draw it (ROWS="a b" SCALE=0.1 RUNS=1 ONLY=imap OUT=dir)
 	@sh bench/install.sh
 	@$(BIN)/python -m bench.fetch --rows "$(ROWS)" --scale $(SCALE) --runs $(RUNS) --out $(OUT) --only "$(ONLY)"
+
+FILES ?= 10000
+PAGE ?= docs/benchmarks.md
+
+bench-gitops: $(STAMP) ## validate, plan and apply 10,000 files beside check-jsonschema and octoDNS, into docs/benchmarks.md (FILES=n PAGE=file)
+	@$(BIN)/python -m bench.gitops --files $(FILES) --write $(PAGE)
+
 sequences: $(STAMP) ## play 5,000 orders of events through the router (SEQUENCES=n)
 	@ROUTING_SEQUENCES=$(or $(SEQUENCES),5000) $(BIN)/pytest -n 0 --timeout=3000 tests/runtime/test_routing_sequences.py
 
@@ -79,5 +86,5 @@ session: $(STAMP) ## write docs/session.md from what the commands print
 	@$(BIN)/python -m tests.docs.session
 
 clean: ## remove what the other words made
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .reconciler dist build .lint-imports.log
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .reconciler .bench dist build .lint-imports.log
 	@find . -name __pycache__ -prune -exec rm -rf {} +
