@@ -15,6 +15,7 @@ from reconciler.core.errors import ExitCode, ReconcilerError
 
 COMMANDS = (
     LazyCommand("validate", "validate", "validate", "Check the account files."),
+    LazyCommand("fmt", "fmt", "fmt", "Write the account files in one style."),
     LazyCommand("schema", "schema", "schema", "Print the files' JSON schema."),
     LazyCommand("plan", "plan", "plan", "Show what apply would change, compared with what runs."),
     LazyCommand("apply", "apply", "apply", "Apply the accounts folder, tenant by tenant."),
