@@ -275,6 +275,13 @@ ACROSS_ACCOUNTS = [
     Shape(
         "a template that calls", ("templates", "reply", "text"), "{{ text.upper() }}", "E312", "a language of its own"
     ),
+    Shape(
+        "an inquiry for nobody",
+        (*RULE, "then", "refer"),
+        {"kind": "inquiry", "to": "expert@carrier.example", "text": "Whose fault is it?"},
+        "E320",
+        "what a rule asks for is compared with the rest of it",
+    ),
     Shape("a test that fails", (*TEST, "mail", "subject"), "hello", "E313", "the rules are run"),
 ]
 

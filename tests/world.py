@@ -10,6 +10,7 @@ import re
 import signal
 import smtplib
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -163,9 +164,17 @@ class World:
         else:
             file.write_text(value + "\n", encoding="utf-8")
 
-    def start(self, *arguments: str, **env: str) -> Started:
+    def start(self, *arguments: str, **env: str) -> Started | subprocess.Popen[str]:
         """Start a command and leave it running; its output is piped."""
+        if self.environment["PYTHONPATH"] != str(_ROOT):
+            # What is installed besides, plug-ins for example, is found by a program that starts from nothing.
+            return self._cold(arguments, self.environment | env)
         return warm().start(arguments, env=self.environment | env, cwd=self.path)
+
+    def _cold(self, arguments: Sequence[str], env: dict[str, str]) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "reconciler", *arguments]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, env=env, cwd=self.path, stdout=pipe, stderr=pipe, text=True)
 
     def command(
         self, *arguments: str, check: int | Sequence[int] | None = 0, **env: str

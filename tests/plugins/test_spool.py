@@ -90,9 +90,11 @@ def test_the_schema_has_its_block_its_channel_and_its_settings(plugged: World, s
 
 
 def test_the_plan_shows_its_settings_with_their_consequences(plugged: World, spool: Path) -> None:
-    plugged.unit("acme", account(plugged, spool, spool={"after_fetch": "keep"}))
+    kept = account(plugged, spool, spool={"after_fetch": "keep"})
+    plugged.unit("acme", kept)
     plugged.command("apply")
-    plugged.unit("acme", account(plugged, spool, settings={"fax": {"line": "+4930999999"}}))
+    deleted = kept["spool"] | {"after_fetch": "delete"}
+    plugged.unit("acme", kept | {"spool": deleted, "settings": {"fax": {"line": "+4930999999"}}})
     [tenant] = plugged.json("plan")["tenants"]
     fields = {field["path"]: field for change in tenant["changes"] for field in change["fields"]}
     assert (fields["spool.after_fetch"]["old"], fields["spool.after_fetch"]["new"]) == ("keep", "delete")

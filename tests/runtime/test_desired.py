@@ -97,9 +97,7 @@ BAD = [
         [("E205", 10, 60, "/accounts/0/smtp/password")],
         id="literal smtp password",
     ),
-    pytest.param(
-        changed("{secret: support-imap}", ""), [("E202", 9, 66, "/accounts/0/imap/password")], id="empty password"
-    ),
+    pytest.param(changed("{secret: support-imap}", ""), [("E204", 9, 11, "/accounts/0/imap")], id="empty password"),
     pytest.param(changed("version: 1", "version: 2"), [("E206", 1, 10, "/version")], id="version 2"),
     pytest.param(changed("version: 1", "version: true"), [("E206", 1, 10, "/version")], id="version true"),
     pytest.param(changed("version: 1", 'version: "1"'), [("E206", 1, 10, "/version")], id="version as text"),
@@ -201,7 +199,7 @@ BAD = [
     ),
     pytest.param(
         tenant(account(), more=RULE.replace("{subject", "{account: [suport], subject")),
-        [("E306", 12, 30, "/routing/0/when/account/0")],
+        [("W205", 12, 13, "/routing/0/when"), ("E306", 12, 30, "/routing/0/when/account/0")],
         id="rule names no account",
     ),
     pytest.param(

@@ -21,8 +21,11 @@ OK = b"+OK\r\n"
 
 
 def over_pop3(world: World, address: str, *, weight: int = 3, **pop3: Any) -> None:
-    """Apply acme with one account that reads this mailbox over POP3."""
+    """Apply acme with one account that reads this mailbox over POP3; each server has a secret of its own."""
     account = world.account("support", address, weight=weight)
+    secret = f"pop3-{pop3.get('port', 0)}"
+    world.secret("acme", secret, world.dovecot.password)
+    account["imap"]["password"] = {"secret": secret}
     block = {key: account["imap"][key] for key in ("host", "security", "username", "password", "start")}
     del account["imap"]
     account |= {"protocol": "pop3", "pop3": {**block, "port": world.dovecot.pop3_port, **pop3}}
