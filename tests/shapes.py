@@ -282,6 +282,9 @@ ACROSS_ACCOUNTS = [
         "E320",
         "what a rule asks for is compared with the rest of it",
     ),
+    Shape("a refer to nobody", (*RULE, "then", "refer"), {"to": []}, "E204"),
+    Shape("six to notify", (*RULE, "then", "notify"), [f"{n}@b.example" for n in range(6)], "E204"),
+    Shape("a language nobody speaks", (*RULE, "when", "language"), "klingon", "E204"),
     Shape("a test that fails", (*TEST, "mail", "subject"), "hello", "E313", "the rules are run"),
 ]
 
@@ -302,6 +305,9 @@ GOOD = [
     Shape("moved", (*SUPPORT, "imap"), {**TENANT["accounts"][0]["imap"], "after_fetch": "move", "move_to": "Old"}),
     Shape("optional keys null", (*SUPPORT, "moved_from"), None),
     Shape("words in a list", ("routing", 1), rule(**{"from": {"ends": ["@a.example", "@b.example"]}})),
+    Shape("a long word", ("routing", 1), rule(subject={"contains": "w" * 400})),
+    Shape("one to notify", (*RULE, "then", "notify"), "colleague@staff.example"),
+    Shape("one expert to ask", (*RULE, "then", "refer"), {"to": "expert@carrier.example"}),
     Shape("one kind", ("routing", 1), rule(**{"not": {"kind": "bounce"}})),
     Shape("kinds in a list", ("routing", 1), rule(any={"kind": ["list", "bulk"]})),
     Shape(

@@ -164,6 +164,12 @@ class World:
         else:
             file.write_text(value + "\n", encoding="utf-8")
 
+    def with_own_secret(self, unit: str, account: dict[str, Any], name: str) -> dict[str, Any]:
+        """The account with a secret of this name, which logs in as well; one that is in use is bound to its server."""
+        self.secret(unit, name, self.dovecot.password)
+        blocks = {b: account[b] | {"password": {"secret": name}} for b in ("imap", "smtp") if b in account}
+        return account | blocks
+
     def start(self, *arguments: str, **env: str) -> Started | subprocess.Popen[str]:
         """Start a command and leave it running; its output is piped."""
         if self.environment["PYTHONPATH"] != str(_ROOT):

@@ -7,7 +7,9 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import re2
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, StringConstraints
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from reconciler.core.language import Language
 from reconciler.core.mail_kind import Kind
@@ -37,32 +39,60 @@ def _as_list(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+class _OfTheList:
+    """Says in the schema that the length is the list's: where one text may stand for a list, it has its own."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        described = handler(schema)
+        return {key: value for key, value in described.items() if key not in ("minLength", "maxLength")}
+
+
 _SOME = Field(min_length=1, max_length=100)
+_FEW = Field(max_length=5)
+_ONE_TO_FIVE = Field(min_length=1, max_length=5)
 _Word = Annotated[str, StringConstraints(min_length=1, max_length=_MAX_PATTERN)]
 _Words = Annotated[tuple[_Word, ...], _SOME]
 _Ids = Annotated[tuple[Slug, ...], _SOME]
 _Kinds = Annotated[tuple[Kind, ...], Field(min_length=1)]
+_Languages = Annotated[tuple[Language, ...], Field(min_length=1)]
 
 # The length is checked behind the reading: a word that is wrong is not also counted as missing.
-Words = Annotated[tuple[_Word, ...], BeforeValidator(_as_list, json_schema_input_type=_Word | _Words), _SOME]
+Words = Annotated[
+    tuple[_Word, ...], BeforeValidator(_as_list, json_schema_input_type=_Word | _Words), _SOME, _OfTheList()
+]
 Patterns = Annotated[
     tuple[Annotated[_Word, AfterValidator(_compiles)], ...],
     BeforeValidator(_as_list, json_schema_input_type=_Word | _Words),
     _SOME,
+    _OfTheList(),
 ]
-Ids = Annotated[tuple[Slug, ...], BeforeValidator(_as_list, json_schema_input_type=Slug | _Ids), _SOME]
+Ids = Annotated[tuple[Slug, ...], BeforeValidator(_as_list, json_schema_input_type=Slug | _Ids), _SOME, _OfTheList()]
 Kinds = Annotated[
-    tuple[Kind, ...], BeforeValidator(_as_list, json_schema_input_type=Kind | _Kinds), Field(min_length=1)
+    tuple[Kind, ...],
+    BeforeValidator(_as_list, json_schema_input_type=Kind | _Kinds),
+    Field(min_length=1),
+    _OfTheList(),
 ]
-
 Languages = Annotated[
-    tuple[Language, ...], BeforeValidator(_as_list, json_schema_input_type=str | list[str]), Field(min_length=1)
+    tuple[Language, ...],
+    BeforeValidator(_as_list, json_schema_input_type=Language | _Languages),
+    Field(min_length=1),
+    _OfTheList(),
 ]
 Recipient = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
+_Recipients = Annotated[tuple[Recipient, ...], _FEW]
 Recipients = Annotated[
     tuple[Recipient, ...],
-    BeforeValidator(_as_list, json_schema_input_type=str | list[str]),
-    Field(max_length=5),
+    BeforeValidator(_as_list, json_schema_input_type=Recipient | _Recipients),
+    _FEW,
+    _OfTheList(),
+]
+_Somebody = Annotated[tuple[Recipient, ...], _ONE_TO_FIVE]
+Somebody = Annotated[
+    tuple[Recipient, ...],
+    BeforeValidator(_as_list, json_schema_input_type=Recipient | _Somebody),
+    _ONE_TO_FIVE,
+    _OfTheList(),
 ]
 
 
@@ -133,7 +163,7 @@ class Refer(Frozen):
     """Whom a rule asks about the case by itself."""
 
     kind: ReferKind = ReferKind.FORWARD
-    to: Annotated[Recipients, Field(min_length=1)]
+    to: Somebody
     text: Annotated[str, StringConstraints(max_length=5_000)] = ""
 
 

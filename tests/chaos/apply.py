@@ -16,7 +16,7 @@ import signal
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,14 @@ TENANTS = 7
 _MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 _SHAPE = re.compile(r"(BEGIN IMMEDIATE|BEGIN|INSERT INTO \w+|UPDATE \w+|DELETE FROM \w+|SELECT|PRAGMA|\w+)")
 _WRITES = {f"{verb} {table}" for verb in ("INSERT INTO", "UPDATE") for table in ("revisions", "units", "accounts")}
-_BY_UNIT = {"revisions": "unit", "units": "unit", "accounts": "unit", "referrals": "tenant"}
+_BY_UNIT = {
+    "revisions": "unit",
+    "units": "unit",
+    "accounts": "unit",
+    "bindings": "unit",
+    "referrals": "tenant",
+    "acks": "digest",
+}
 
 Rows = tuple[tuple[Any, ...], ...]
 State = dict[str, dict[str, Rows]]
@@ -109,6 +116,8 @@ class Scene:
         self.directory, self._random = directory, random.Random(seed)
         self.folder = Folder(directory / "accounts.d")
         self.base = directory / "base.db"
+        self.acknowledged: dict[str, str] = {}
+        """By the digest of a plan that may pass its guards, the unit it is of."""
         changes = list(_CHANGES)
         self._random.shuffle(changes)
         self.changes = dict(zip((f"t{n}" for n in range(TENANTS)), changes * TENANTS, strict=False))
@@ -134,9 +143,14 @@ class Scene:
         before = shutil.copy(self.base, self.directory / "acks.db")
         for outcome in apply(Path(before), self.folder.root).tenants:
             if outcome.plan is not None:
+                self.acknowledged[outcome.plan] = outcome.tenant
                 with store.write() as connection:
                     acknowledge(connection, outcome.plan, "chaos", "chaos", NOW)
         store.close()
+
+    def read(self, state: Path) -> State:
+        """Every row of a state that came of this scene."""
+        return read_state(state, self.acknowledged)
 
     def copy(self, name: str) -> Path:
         """A copy of the base state."""
@@ -167,7 +181,7 @@ def _without_reply(folder: Folder, tenant: str) -> None:
 
 
 def _moved(folder: Folder, tenant: str) -> None:
-    folder.write(tenant, *_accounts(tenant, imap={"username": "elsewhere"}))
+    folder.write(tenant, *_accounts(tenant, imap={"username": "elsewhere", "password": {"secret": "elsewhere"}}))
 
 
 def _readdressed(folder: Folder, tenant: str) -> None:
@@ -200,8 +214,8 @@ def apply(state: Path, root: Path) -> ApplyResult:
         store.close()
 
 
-def read_state(state: Path) -> State:
-    """Every row of every table but leases, and that the database is whole."""
+def read_state(state: Path, acknowledged: Mapping[str, str]) -> State:
+    """Every row of every table but leases, and that the database is whole; `acknowledged` tells whose plans were."""
     connection = sqlite3.connect(state)
     try:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
@@ -216,7 +230,7 @@ def read_state(state: Path) -> State:
                 continue
             owner = columns.index(_BY_UNIT[table])
             for row in rows:
-                of_unit = found.setdefault(row[owner], {})
+                of_unit = found.setdefault(acknowledged.get(row[owner], row[owner]), {})
                 of_unit[table] = (*of_unit.get(table, ()), row)
         return found
     finally:
@@ -259,7 +273,7 @@ def judge(place: Boundary, scene: Scene, old: State, new: State, tally: Tally) -
         tally.wrong.append(f"{place} ({place.number}): did not die")
         return
     tally.kills += 1
-    left = read_state(state)
+    left = scene.read(state)
     for unit in sorted({*old, *new, *left}):
         rows = left.get(unit)
         if rows == new.get(unit):
@@ -269,7 +283,7 @@ def judge(place: Boundary, scene: Scene, old: State, new: State, tally: Tally) -
         else:
             tally.wrong.append(f"{place} ({place.number}): {unit} is neither old nor new")
     apply(state, scene.folder.root)
-    if read_state(state) != new:
+    if scene.read(state) != new:
         tally.wrong.append(f"{place} ({place.number}): applying again does not lead to the same end")
 
 
@@ -283,7 +297,7 @@ def campaign(seed: int, each: int, most: int, *, writes: bool = False) -> Iterat
         with tempfile.TemporaryDirectory(prefix="chaos-apply-", dir=_MEMORY) as directory:
             scene = Scene(Path(directory), seed + number)
             places = [p for p in boundaries(scene) if not writes or p.shape in _WRITES]
-            old, new = read_state(scene.base), read_state(scene.directory / "new.db")
+            old, new = scene.read(scene.base), scene.read(scene.directory / "new.db")
             random.Random(seed + number).shuffle(places)
             for place in places:
                 tally = tallies.setdefault(str(place), Tally())

@@ -107,12 +107,14 @@ def test_after_five_days_of_tries_the_mail_has_failed(office: Office) -> None:
 
 def points_elsewhere(office: Office) -> None:
     world = office.world
-    world.unit("acme", world.account("support", office.support, smtp={"port": world.dovecot.own_port}))
+    moved = world.account("support", office.support, smtp={"port": world.dovecot.own_port})
+    world.unit("acme", world.with_own_secret("acme", moved, "elsewhere"))
 
 
 def points_nowhere(office: Office) -> None:
     world = office.world
-    world.unit("acme", world.account("support", office.support, smtp={"port": 1}))
+    moved = world.account("support", office.support, smtp={"port": 1})
+    world.unit("acme", world.with_own_secret("acme", moved, "elsewhere"))
 
 
 def loses_its_secret(office: Office) -> None:
@@ -214,8 +216,8 @@ def test_over_tls_with_a_login(world: World) -> None:
     office = Office(world, support={"security": "none"})
     support = world.account("support", office.support, security="tls")
     support["imap"] = world.account("support", office.support)["imap"]
-    world.unit("acme", support)
-    office.command("apply", check=None)
+    world.unit("acme", world.with_own_secret("acme", support, "tls"))
+    office.command("apply")
     office.opened()
     office.command("reply", "C1", "--text", "Hello")
     office.send()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import insert, select, update
@@ -23,8 +24,15 @@ from tests.states import NOW, REGISTRY, account
 from tests.store.ground import add_mail
 
 SERVING, DRAINING = AccountStatus.SERVING, AccountStatus.DRAINING
-MOVED = system("reply", imap={"username": "elsewhere"})
+# A secret is bound to the mailbox it logs in to, so each has its own.
+MOVED = system("reply", imap={"username": "elsewhere", "password": {"secret": "elsewhere"}})
 READDRESSED = system("reply", address="answers@acme.example")
+
+
+def at(account_: dict[str, Any], mailbox: str) -> dict[str, Any]:
+    """The account with another's mailbox, and what logs in to it."""
+    login = {"username": mailbox, "password": {"secret": f"{mailbox}-imap"}}
+    return {**account_, "imap": {**account_["imap"], **login}}
 
 
 class Moving(System):
@@ -177,11 +185,11 @@ def test_a_changed_address_that_is_taken_back_leaves_nothing_behind(running: Mov
 
 
 def test_mailboxes_that_change_places_are_each_fetched_once(running: Moving) -> None:
-    second = system("second", imap={"username": "second"}, default=True)
+    second = system("second", default=True)
     running.say(system("reply"), second)
     for name in ("reply", "second"):
         add_referral(running.store, running.key(name))
-    swapped = [system("reply", imap={"username": "second"}), system("second", imap={"username": "reply"}, default=True)]
+    swapped = [at(system("reply"), "second"), at(system("second", default=True), "reply")]
     running.say(*swapped)
     assert running.fetched() == {"acme/a", "acme/reply", "acme/second"}
     assert sorted(running.statuses().values()) == [DRAINING, DRAINING, SERVING, SERVING]

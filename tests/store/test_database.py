@@ -7,10 +7,11 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select, text
+from sqlalchemy import create_engine, insert, select, text
 
 from reconciler.core.errors import ExitCode, Invalid, NotSetUp, Unavailable
-from reconciler.store.database import Store, instance, open_store
+from reconciler.store.database import SCHEMA, Store, instance, open_store
+from reconciler.store.migrate import migrate
 from reconciler.store.operator_tables import metadata
 from reconciler.store.tables import units
 from tests.states import NOW
@@ -75,15 +76,33 @@ def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
         open_store(f"sqlite:///{tmp_path}/file/state.db", create=True)
 
 
-def test_the_migrations_make_exactly_the_tables(store: Store, tmp_path: Path) -> None:
-    found = sqlite3.connect(tmp_path / "state.db")
-    made = {
-        table: {row[1] for row in found.execute(f"PRAGMA table_info({table})")}
-        for (table,) in found.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-    }
-    found.close()
-    made.pop("alembic_version")
-    assert made == {table.name: {column.name for column in table.columns} for table in metadata.sorted_tables}
+def described(path: Path) -> dict[str, list[str]]:
+    """All tables with columns, references and indexes; in which order they stand makes no difference."""
+    found = sqlite3.connect(path)
+    try:
+        named = found.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL").fetchall()
+        tables = [name for (name,) in found.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        # What comes before is a number that follows from the order.
+        facts = {"table_info": 1, "foreign_key_list": 2, "index_list": 1}
+        answers = {
+            f"{fact} of {table}": sorted(repr(row[first:]) for row in found.execute(f"PRAGMA {fact}({table})"))
+            for table in tables
+            for fact, first in facts.items()
+        }
+        return answers | {name: sql.split() for name, sql in named}
+    finally:
+        found.close()
+
+
+def test_the_migrations_make_what_a_new_store_is_made_with(store: Store, tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'migrated.db'}")
+    with engine.begin() as connection:
+        migrate(connection)
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == SCHEMA
+    engine.dispose()
+    made = described(tmp_path / "state.db")
+    assert {f"table_info of {table.name}" for table in metadata.sorted_tables} < made.keys()
+    assert described(tmp_path / "migrated.db") == made
 
 
 def test_the_instance_is_made_once(store: Store) -> None:
