@@ -7,13 +7,18 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from reconciler.cli.main import run
+from reconciler.core.errors import Unavailable
+from reconciler.demo.stage import Stage
 from reconciler.demo.story import ACTS
+from tests.warm import warm
 from tests.world import until
 
 pytestmark = pytest.mark.slow
@@ -58,36 +63,74 @@ def test_the_whole_story_comes_out_right(environment: dict[str, str]) -> None:
     assert remains(environment) == []
 
 
+def forked(environment: Mapping[str, str], *arguments: str) -> str:
+    """What a command prints, without loading the program anew for each of two hundred commands."""
+    process = warm().start(arguments, env=environment, cwd=Path.cwd())
+    out, err = process.communicate(timeout=60)
+    if process.returncode != 0:
+        raise Unavailable(f"reconciler {' '.join(arguments)} ended with {process.returncode}: {err.strip()}")
+    return out
+
+
+def forked_command(stage: Stage, *arguments: str) -> str:
+    """As `Stage.command`."""
+    return forked(stage.environment, *arguments)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> None:
+    """The demo in this process, with commands that are forked."""
+    monkeypatch.setattr(Stage, "command", forked_command)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(tempfile, "tempdir", environment["TMPDIR"])
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_an_act_that_does_not_happen_is_noticed(environment: dict[str, str], name: str) -> None:
-    with demo(environment, "--disable", name) as process:
-        told, _ = process.communicate(timeout=110)
-    assert process.returncode == 1, told
+@pytest.mark.usefixtures("quick")
+def test_an_act_that_does_not_happen_is_noticed(
+    capsys: pytest.CaptureFixture[str], environment: dict[str, str], name: str
+) -> None:
+    code = run(["demo", "--disable", name])
+    told = capsys.readouterr().out
+    assert code == 1, told
     assert re.findall(r"✗ act (\S+) did not come out right", told) == [name]
     assert told.count("✓") == NAMES.index(name)
+    assert remains(environment) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-def test_with_keep_it_goes_on_until_it_is_ended_and_exits_0(
-    environment: dict[str, str], number: signal.Signals
+@pytest.mark.usefixtures("quick")
+def test_with_keep_it_goes_on_until_ctrl_c_and_exits_0(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
 ) -> None:
-    with demo(environment, "--keep") as process:
+    seen = {}
+
+    def looks_and_presses_ctrl_c(stage: Stage) -> None:
+        told = capsys.readouterr().out
+        exports = dict(re.findall(r"^  export (\w+)=(.*)$", told, re.MULTILINE))
+        seen["acts"] = told.count("✓")
+        seen["status"] = forked(environment | exports, "status", "--format", "json")
+        seen["cases"] = forked(environment | exports, "cases")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Stage, "wait", looks_and_presses_ctrl_c)
+    assert run(["demo", "--keep"]) == 0
+    assert (seen["acts"], '"condition": "Ok"' in seen["status"], "C1" in seen["cases"]) == (len(ACTS), True, True)
+    assert remains(environment) == []
+
+
+def test_ended_in_the_middle_it_leaves_nothing_behind(environment: dict[str, str]) -> None:
+    with demo(environment) as process:
         assert process.stdout is not None
-        exports, told = {}, ""
+        told = ""
         for line in process.stdout:
             told += line
-            if exported := re.fullmatch(r"  export (\w+)=(.*)\n", line):
-                exports[exported[1]] = exported[2]
-            if line == "  reconciler cases\n":
+            if "✓" in line:
                 break
-        assert "RECONCILER_STATE" in exports, told
-        assert '"condition": "Ok"' in _command(environment | exports, "status", "--format", "json")
-        assert "C1" in _command(environment | exports, "cases")
-        assert process.poll() is None
-        process.send_signal(number)
-        process.stdout.read()
-        assert process.wait(30) == 0
-    until(lambda: not _processes(exports["RECONCILER_STATE"]), "nothing of it runs any more")
+        (folder,) = remains(environment)
+        process.send_signal(signal.SIGTERM)
+        told += process.stdout.read()
+        assert (process.wait(30), "Traceback" in told) == (130, False), told
+    until(lambda: not _processes(folder), "nothing of it runs any more")
     assert remains(environment) == []
 
 
@@ -97,19 +140,14 @@ def test_an_unknown_act_is_a_usage_error(environment: dict[str, str]) -> None:
     assert (process.returncode, "no such act" in told) == (64, True)
 
 
-def _command(environment: dict[str, str], *arguments: str) -> str:
-    command = [sys.executable, "-m", "reconciler", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=30).stdout
-
-
-def _processes(state: str) -> list[int]:
-    """The processes with this state in their environment."""
-    wanted, found = f"RECONCILER_STATE={state}".encode(), []
+def _processes(words: str) -> list[int]:
+    """The processes with these words in what their environment says of the state."""
+    wanted, found = words.encode(), []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             variables = (folder / "environ").read_bytes().split(b"\0")
         except OSError:
             continue
-        if wanted in variables:
+        if any(v.startswith(b"RECONCILER_STATE=") and wanted in v for v in variables):
             found.append(int(folder.name))
     return found
