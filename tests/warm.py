@@ -140,17 +140,24 @@ def warm() -> Warm:
 
 
 def _load() -> None:
-    warnings.simplefilter("ignore")
-    package = importlib.import_module("reconciler")
-    for found in pkgutil.walk_packages(package.__path__, "reconciler.", onerror=lambda _: None):
-        if not found.name.startswith(_COLD):
-            importlib.import_module(found.name)
-    for name in ("alembic.command", "alembic.config", "sqlalchemy.dialects.sqlite", "rich.console", "rich.progress"):
-        importlib.import_module(name)
-    from reconciler.cli.compose import registry
+    # What is ignored here is to be seen in the forks as the interpreter shows it by itself.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        package = importlib.import_module("reconciler")
+        for found in pkgutil.walk_packages(package.__path__, "reconciler.", onerror=lambda _: None):
+            if not found.name.startswith(_COLD):
+                importlib.import_module(found.name)
+        for name in (
+            "alembic.command",
+            "alembic.config",
+            "sqlalchemy.dialects.sqlite",
+            "rich.console",
+            "rich.progress",
+        ):
+            importlib.import_module(name)
+        from reconciler.cli.compose import registry
 
-    registry()
-    warnings.resetwarnings()
+        registry()
 
 
 def _serve(door: socket.socket) -> None:
