@@ -147,7 +147,9 @@ def _imap(world: World) -> str:
 def _pop3(world: World) -> str:
     office = Office(world)
     block = {"host": "127.0.0.1", "port": world.dovecot.pop3_port, "security": "none", "username": office.support}
-    over(office, "pop3", {**block, "password": {"secret": "support"}, "after_fetch": "delete", "start": "all"})
+    # A secret is bound to the server it logs in to.
+    world.secret("acme", "pop3", world.dovecot.password)
+    over(office, "pop3", {**block, "password": {"secret": "pop3"}, "after_fetch": "delete", "start": "all"})
     message_id = world.customer_writes(office.customer, office.support)
     office.fetch()
     assert world.mailbox(office.support) == []
