@@ -1,6 +1,6 @@
 # A fresh machine needs Python 3.11 to 3.13 and make; `make help` lists the words.
 .DEFAULT_GOAL := help
-.PHONY: sequences help setup demo run test test-fast acceptance bench-fetch bench-gitops chaos chaos-apply check schema session clean
+.PHONY: mutants sequences help setup demo run test test-fast acceptance bench-fetch bench-gitops chaos chaos-apply check schema session clean
 
 BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
@@ -70,6 +70,9 @@ chaos: $(STAMP) ## kill the program a thousand times while mails flow, then coun
 
 chaos-apply: $(STAMP) ## kill apply twenty times at every kind of statement boundary, then compare every row (SEED=n)
 	@$(BIN)/python -m tests.chaos.apply --seed $(SEED)
+
+mutants: $(STAMP) ## take each guard away by a patch of one line and show the test that turns red
+	@$(BIN)/python -m tests.mutants.run
 
 check: $(STAMP) ## format, lint, types, import contract, generated files
 	@$(BIN)/ruff format --check --quiet .

@@ -62,6 +62,7 @@ def test_a_guarded_plan_exits_3_and_names_the_command(reconciler: Reconciler, fo
     ("missing", "said"),
     [pytest.param("main.yaml", "main.yaml is missing", id="main"), pytest.param("", "accounts.d", id="folder")],
 )
+@pytest.mark.field("unreadable is not empty")
 def test_what_is_unavailable_is_not_taken_for_empty(
     reconciler: Reconciler, folder: Folder, tmp_path: Path, missing: str, said: str
 ) -> None:

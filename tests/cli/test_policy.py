@@ -29,6 +29,7 @@ def move(folder: Folder) -> None:
 
 
 @pytest.mark.field("redirect")
+@pytest.mark.field("redirect")
 def test_a_redirect_blocks_the_tenant_until_the_policy_lets_it_pass(
     reconciler: Reconciler, folder: Folder, tmp_path: Path
 ) -> None:

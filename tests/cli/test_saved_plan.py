@@ -27,7 +27,7 @@ def revisions(reconciler: Reconciler) -> int:
     return len(reconciler("history", "--format", "json").json["tenants"])
 
 
-@pytest.mark.field("plan-binding")
+@pytest.mark.field("applied twice")
 def test_a_saved_plan_is_applied_once(reconciler: Reconciler, folder: Folder, tmp_path: Path) -> None:
     reconciler("apply")
     change(folder)
@@ -39,7 +39,6 @@ def test_a_saved_plan_is_applied_once(reconciler: Reconciler, folder: Folder, tm
     assert revisions(reconciler) == 3
 
 
-@pytest.mark.field("plan-binding")
 @pytest.mark.parametrize(
     ("happens", "said"),
     [
@@ -51,6 +50,7 @@ def test_a_saved_plan_is_applied_once(reconciler: Reconciler, folder: Folder, tm
         pytest.param("held", "globex: its files have errors that they did not have", id="another tenant's errors"),
     ],
 )
+@pytest.mark.field("another plan", "another state")
 def test_a_plan_that_is_another_one_now_is_refused_as_a_whole(
     reconciler: Reconciler, folder: Folder, tmp_path: Path, happens: str, said: str
 ) -> None:
@@ -79,7 +79,6 @@ def test_a_plan_that_is_another_one_now_is_refused_as_a_whole(
     assert revisions(reconciler) == before
 
 
-@pytest.mark.field("plan-binding")
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -96,6 +95,7 @@ def test_a_plan_that_is_another_one_now_is_refused_as_a_whole(
         ),
     ],
 )
+@pytest.mark.field("another plan", "no digest")
 def test_an_expectation_that_cannot_be_checked_applies_nothing(
     reconciler: Reconciler, folder: Folder, tmp_path: Path, text: str | None, said: str
 ) -> None:
@@ -166,6 +166,7 @@ def test_a_plan_from_a_snapshot_is_the_one_that_the_state_would_give(
         pytest.param(None, "no such file", id="missing"),
     ],
 )
+@pytest.mark.field("no digest")
 def test_a_snapshot_that_cannot_be_read_is_no_empty_one(
     reconciler: Reconciler, folder: Folder, tmp_path: Path, text: str | None, said: str
 ) -> None:
@@ -177,6 +178,7 @@ def test_a_snapshot_that_cannot_be_read_is_no_empty_one(
     assert said in answer.err
 
 
+@pytest.mark.field("another plan")
 def test_a_changed_snapshot_is_refused(reconciler: Reconciler, folder: Folder, tmp_path: Path) -> None:
     reconciler("apply")
     text = reconciler("snapshot").out

@@ -21,6 +21,7 @@ def test_the_commands_words_are_the_activities() -> None:
     assert [what.value for what in What] == [activity.value for activity in Activity]
 
 
+@pytest.mark.field("suspended")
 def test_status_shows_first_what_is_suspended_until_when_by_whom_and_why(applied: Reconciler) -> None:
     done = applied("suspend", "fetching", "acme/a", "--reason", "server\x1b moves", "--for", "2h")
     assert (done.code, done.out.startswith("fetching of acme/a is suspended until 20")) == (0, True)

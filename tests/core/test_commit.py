@@ -34,6 +34,7 @@ OLD, NEW, ODD = "a" * 40, "b" * 40, "c" * 40
         "first-unsigned",
     ],
 )
+@pytest.mark.field("replayed commit")
 def test_a_head_passes_or_is_told_why_not(advance: Advance, said: str | None) -> None:
     refusal = advance.refusal
     assert refusal is None if said is None else said in str(refusal)

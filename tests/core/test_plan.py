@@ -68,10 +68,12 @@ def test_a_held_unit_yields_no_change_and_no_removal() -> None:
     assert (found.tenants, found.held) == ((), ("acme",))
 
 
+@pytest.mark.field("unreadable is not empty")
 def test_an_absent_main_unit_is_never_a_removal() -> None:
     assert touched(desired(), applied(slice_of("main", account("main-reply", "reply")))) == frozenset()
 
 
+@pytest.mark.field("mass removal")
 def test_a_unit_absent_from_the_folder_retires_with_all_its_accounts() -> None:
     tenant = only(plan(desired(), applied(slice_of("acme", account("support"), account("reply", "reply")))))
     assert ops(tenant) == [(Op.RETIRE, None), (Op.RETIRE, "support"), (Op.RETIRE, "reply")]
@@ -241,6 +243,7 @@ def test_the_digest_survives_new_mail_and_other_tenants() -> None:
         pytest.param(account("a", name="B"), account("a", weight=9), id="another base"),
     ],
 )
+@pytest.mark.field("another plan")
 def test_the_digest_is_of_base_and_target(before: dict[str, Any], after: dict[str, Any]) -> None:
     reviewed = plan(desired(slice_of("acme", account("a", weight=9))), applied(slice_of("acme", account("a"))))
     other = plan(desired(slice_of("acme", after)), applied(slice_of("acme", before)))
@@ -276,6 +279,7 @@ def guards(before: int, after: int, *, elsewhere: int = 0) -> tuple[Guard, ...]:
         pytest.param(84, 63, 300, (Guard.MANY_OF_TENANT, Guard.MANY_OVERALL), id="twenty-one overall"),
     ],
 )
+@pytest.mark.field("mass removal")
 def test_counts_and_shares_of_retired_accounts_trip_guards(
     before: int, after: int, elsewhere: int, expected: tuple[Guard, ...]
 ) -> None:
@@ -300,6 +304,7 @@ def test_an_account_with_open_referrals_stays_where_answers_arrive(after: list[d
     assert (Guard.OPEN_REFERRALS in only(found).guards) is guarded
 
 
+@pytest.mark.field("protection")
 def test_protection_outlives_the_block_that_said_it() -> None:
     before = slice_of("acme", account("a"), account("b", protect=True))
     assert only(plan(desired(slice_of("acme", account("a"))), applied(before))).guards == (Guard.PROTECTED,)
@@ -390,6 +395,7 @@ def test_a_digest_outlives_new_mail_other_positions_and_other_tenants_merges(
 
 @settings(deadline=None, max_examples=60)
 @given(one=st.integers(1, 100), other=st.integers(1, 100), held=st.booleans())
+@pytest.mark.field("another plan")
 def test_a_digest_tells_any_two_changes_apart(one: int, other: int, held: bool) -> None:
     runs = applied(slice_of("acme", account("a", enabled=held)))
     digests = [

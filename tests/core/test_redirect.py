@@ -51,6 +51,7 @@ RUNS = applied(slice_of("acme", account("a"), account("b")))
         pytest.param([account("a", imap={"host": "evil.example", "after_fetch": "delete"})], id="beside what is worse"),
     ],
 )
+@pytest.mark.field("redirect")
 def test_a_bound_secret_never_goes_elsewhere(after: list[dict[str, Any]]) -> None:
     tenant = planned(RUNS, *after, account("b"))
     assert [redirect.secret for _, redirect in tenant.locked] == ["a-imap"]
@@ -109,6 +110,7 @@ def test_a_lower_version_of_tls_is_a_redirect_and_a_higher_is_none() -> None:
     assert not planned(applied(slice_of("acme", low)), high).locked
 
 
+@pytest.mark.field("redirect")
 def test_a_binding_outlives_the_account_that_made_it() -> None:
     gone = AppliedState(RUNS.units, {}, frozenset(), {("acme", "a-imap"): frozenset({HOME})})
     assert planned(gone, account("x", imap={**LOGIN, "host": "evil.example"})).locked
@@ -135,6 +137,7 @@ def test_another_tenants_secret_of_the_same_name_is_another_secret() -> None:
         pytest.param(BUILT_IN, False, id="no policy"),
     ],
 )
+@pytest.mark.field("redirect")
 def test_only_the_policys_line_for_it_lets_a_redirect_pass(policy: Policy, unlocked: bool) -> None:
     tenant = planned(RUNS, account("a", imap={"host": "new.example"}), account("b"), policy=policy)
     assert tenant.blocked(()) is not unlocked

@@ -61,6 +61,7 @@ def test_whom_a_suspension_of_fetching_stops(one: Suspension, left: set[int]) ->
     assert fetchable(ACCOUNTS, [one]).keys() == left
 
 
+@pytest.mark.field("suspended")
 def test_it_is_over_at_its_instant_or_when_somebody_ends_it() -> None:
     one = suspension("all")
     assert one.in_force(one.until - timedelta(microseconds=1))
@@ -96,6 +97,7 @@ def test_when_it_ends(until: str | None, lasting: str | None, ends: datetime) ->
         ("9999-12-31", None, "would be forgotten"),
     ],
 )
+@pytest.mark.field("suspended")
 def test_an_end_that_makes_no_sense_is_refused(until: str | None, lasting: str | None, why: str) -> None:
     with pytest.raises(Invalid, match=why):
         until_of(NOW, until, lasting)

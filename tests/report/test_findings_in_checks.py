@@ -88,6 +88,7 @@ def test_errors_come_before_warnings(form: str) -> None:
 
 
 @given(message=ANYTHING | st.just(NASTY), file=ANYTHING | st.just("a,b:c%.yaml"))
+@pytest.mark.field("markup")
 def test_no_text_breaks_out_of_an_annotation(message: str, file: str) -> None:
     finding = replace(ERROR, message=message, file=file)
     lines = as_github(checked(finding)).splitlines()

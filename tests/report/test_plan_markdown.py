@@ -97,6 +97,7 @@ def test_a_code_span_holds_any_text(text: str) -> None:
 
 
 @given(st.text(min_size=1, max_size=40) | st.just(EVIL))
+@pytest.mark.field("markup")
 def test_nothing_of_a_file_is_markup(text: str) -> None:
     def types(value: str) -> list[str]:
         unit = slice_of(
@@ -110,6 +111,7 @@ def test_nothing_of_a_file_is_markup(text: str) -> None:
     assert types(text) == types("plain")
 
 
+@pytest.mark.field("markup")
 def test_only_the_marker_is_html_and_there_are_no_links() -> None:
     unit = slice_of("acme", account("a", settings={EVIL: EVIL}))
     found = [t for t in tokens(shown(planned([unit], held=["x"]))) if "html" in t.type or "link" in t.type]

@@ -21,6 +21,7 @@ from reconciler.store.lease import Lease, Right, take
 from reconciler.store.standing import acknowledge, read_units
 from reconciler.store.tables import referrals
 from tests.folders import Folder, system
+from tests.full_disk import full_disk
 from tests.referrals import add_referral
 from tests.states import NOW, REGISTRY, account
 
@@ -95,12 +96,23 @@ def test_twice_changes_nothing(running: System, tmp_path: Path) -> None:
     assert (running.state, running.revisions, running.unit("acme")) == before
 
 
+@pytest.mark.field("disk full")
+def test_on_a_full_disk_nothing_is_applied_and_later_everything(running: System) -> None:
+    before = (running.state, running.revisions)
+    running.folder.write("acme", account("a", weight=9), account("b"), system("reply"))
+    with full_disk(), pytest.raises(Unavailable):
+        running.apply()
+    assert (running.state, running.revisions) == before
+    assert running.results() == {"main": Result.UNCHANGED, "acme": Result.APPLIED}
+
+
 def test_only_what_changed_gets_a_revision(running: System) -> None:
     running.folder.write("globex", account("g", address="g@globex.example", imap={"host": "globex.example"}))
     assert running.results() == {"main": Result.UNCHANGED, "acme": Result.UNCHANGED, "globex": Result.APPLIED}
     assert running.revisions == 3
 
 
+@pytest.mark.field("one bad file")
 def test_a_tenant_with_an_error_is_held_with_its_reason_and_goes_on_as_it_was(running: System) -> None:
     before = running.state
     running.folder.write("acme", account("a", weight=0))
@@ -111,6 +123,7 @@ def test_a_tenant_with_an_error_is_held_with_its_reason_and_goes_on_as_it_was(ru
     assert unit.reason.startswith("acme.yaml:")
 
 
+@pytest.mark.field("one bad file")
 def test_one_tenants_error_does_not_keep_another_from_being_applied(running: System) -> None:
     running.folder.write_text("acme", "{")
     running.folder.write("globex", account("g", address="g@globex.example", imap={"host": "globex.example"}))
@@ -124,6 +137,7 @@ def test_an_invalid_main_file_holds_the_main_accounts_and_tenants_advance(runnin
     assert ("main", "main-reply") in running.state.accounts
 
 
+@pytest.mark.field("unreadable is not empty")
 def test_without_main_file_nothing_advances(running: System) -> None:
     before = (running.state, running.unit("acme"))
     running.folder.remove("main")
@@ -133,6 +147,7 @@ def test_without_main_file_nothing_advances(running: System) -> None:
     assert (running.state, running.unit("acme")) == before
 
 
+@pytest.mark.field("back again")
 def test_back_to_the_running_state_is_synced_again_without_a_revision(running: System) -> None:
     good = (running.folder.root / "acme.yaml").read_text()
     running.folder.write_text("acme", "{")
@@ -142,6 +157,7 @@ def test_back_to_the_running_state_is_synced_again_without_a_revision(running: S
     assert (running.unit("acme").sync, running.unit("acme").reason, running.revisions) == (Sync.SYNCED, "", 2)
 
 
+@pytest.mark.field("back again")
 def test_back_to_a_former_state_is_applied_at_once(running: System) -> None:
     good = (running.folder.root / "acme.yaml").read_text()
     digest = running.state.units["acme"].digest
@@ -152,6 +168,7 @@ def test_back_to_a_former_state_is_applied_at_once(running: System) -> None:
     assert running.state.units["acme"].digest == digest
 
 
+@pytest.mark.field("mass removal")
 def test_a_guarded_tenant_waits_for_an_acknowledgement_of_exactly_this_plan(running: System) -> None:
     before = running.state
     running.folder.remove("acme")
@@ -168,6 +185,7 @@ def test_a_guarded_tenant_waits_for_an_acknowledgement_of_exactly_this_plan(runn
     assert "acme" not in running.results()
 
 
+@pytest.mark.field("mass removal")
 def test_an_acknowledgement_does_not_cover_another_removal(running: System) -> None:
     running.folder.remove("acme")
     (outcome,) = (o for o in running.apply().tenants if o.tenant == "acme")
@@ -226,6 +244,7 @@ def test_a_reply_account_drains_until_its_last_answer_came(running: System) -> N
     assert ("acme", "reply") in running.state.retired
 
 
+@pytest.mark.field("two at once")
 def test_who_lost_the_lease_writes_nothing(running: System) -> None:
     before = running.state
     running.folder.write("acme", account("a", weight=9), account("b"), system("reply"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ import pytest
 
 from reconciler.core.errors import Unavailable
 from reconciler.runtime.clock import utc_now
+from tests.full_disk import full_disk
 from tests.office import Office
 from tests.rig.scripted import CLOSE, ScriptedServer
 from tests.runtime.test_delivery_limits import (
@@ -256,15 +256,9 @@ def locked(office: Office) -> Iterator[None]:
         other.execute("ROLLBACK")
 
 
-@contextmanager
-def full(_office: Office) -> Iterator[None]:
-    """The disk takes no byte more: no file of this process can grow beyond the first page of the store."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (16384, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+def full(_office: Office) -> AbstractContextManager[None]:
+    """As `locked`, for want of space."""
+    return full_disk()
 
 
 UNWELL = pytest.mark.parametrize("unwell", [locked, full], ids=["locked", "disk full"])

@@ -242,6 +242,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("text", "expected"), BAD)
+@pytest.mark.field("places")
 def test_a_bad_file_is_a_finding_at_its_place(
     folder: Folder, text: str, expected: list[tuple[str, int, int, str]]
 ) -> None:
@@ -316,6 +317,7 @@ def test_one_bad_file_of_a_folder_holds_its_tenant_only(folder: Folder, name: st
     assert (set(reading.desired.units), reading.desired.held) == ({"acme", "main"}, frozenset({"globex"}))
 
 
+@pytest.mark.field("permission")
 def test_an_unreadable_tenant_is_held_and_not_removed(folder: Folder) -> None:
     os.mkfifo(folder.root / "acme.yaml")
     assert folder.read().desired.held == {"acme"}
@@ -365,6 +367,7 @@ def test_with_nothing_applied_both_get_the_finding(folder: Folder, clash: Clash,
 
 @pytest.mark.parametrize(("clash", "code"), CLASHES)
 @pytest.mark.parametrize("status", list(AccountStatus)[:2])
+@pytest.mark.field("one bad file")
 def test_the_newcomer_pays(folder: Folder, clash: Clash, code: str, status: AccountStatus) -> None:
     globex = clash(tenant(account(domain="globex.example"), name="globex"))
     applied = applied_from(folder.write("acme.yaml", tenant(account())), status)

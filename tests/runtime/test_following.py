@@ -135,6 +135,7 @@ def test_what_stands_in_the_work_tree_alone_is_not_applied(following: Following)
     assert "globex" not in following.state.units
 
 
+@pytest.mark.field("one bad file")
 def test_a_bad_tenant_is_held_at_its_commit_and_its_neighbours_advance(following: Following) -> None:
     first = following.head
     following.repository.write_text("acme.yaml", "version: 1\ntenant: acme\nsurplus: 1\n")
@@ -146,6 +147,7 @@ def test_a_bad_tenant_is_held_at_its_commit_and_its_neighbours_advance(following
     assert "globex" in following.state.units
 
 
+@pytest.mark.field("force-push")
 def test_a_rewritten_branch_is_refused_and_what_runs_goes_on(following: Following) -> None:
     first = following.head
     assert first is not None
@@ -158,6 +160,7 @@ def test_a_rewritten_branch_is_refused_and_what_runs_goes_on(following: Followin
     assert following.look() == "refused"
 
 
+@pytest.mark.field("back again")
 def test_a_branch_that_was_put_back_is_followed_again(following: Following) -> None:
     first = following.head
     assert first is not None
@@ -200,6 +203,7 @@ def test_a_rewrite_is_refused_by_a_process_that_has_just_started(following: Foll
     assert "globex" in following.state.units
 
 
+@pytest.mark.field("replayed commit")
 def test_a_rewrite_is_refused_though_the_mirror_was_lost(following: Following, tmp_path: Path) -> None:
     first = following.head
     assert first is not None
@@ -223,6 +227,7 @@ def test_another_branch_has_a_head_of_its_own(following: Following) -> None:
     assert found.id == following.repository.head()
 
 
+@pytest.mark.field("unreadable is not empty")
 def test_git_down_is_not_empty_and_what_comes_later_is_applied(following: Following) -> None:
     url = following.repository.url
     os.rename(url, f"{url}.down")
@@ -235,6 +240,7 @@ def test_git_down_is_not_empty_and_what_comes_later_is_applied(following: Follow
     assert "globex" in following.state.units
 
 
+@pytest.mark.field("bad start")
 def test_a_start_with_git_down_leaves_the_last_good_state(following: Following) -> None:
     os.rename(following.repository.url, f"{following.repository.url}.down")
     following.start()
@@ -242,6 +248,7 @@ def test_a_start_with_git_down_leaves_the_last_good_state(following: Following) 
     assert set(following.state.units) == {"main", "acme"}
 
 
+@pytest.mark.field("unreadable is not empty")
 def test_a_folder_that_is_gone_from_the_branch_removes_nobody(following: Following) -> None:
     following.repository.git("mv", "accounts.d", "elsewhere")
     following.repository.git("commit", "-q", "-m", "Move")
@@ -264,6 +271,7 @@ class TestSigned:
         assert "globex" in following.state.units
         return following
 
+    @pytest.mark.field("unsigned")
     def test_an_unsigned_commit_in_the_middle_is_refused(self, signed: Following) -> None:
         signed.adds("initech")
         signed.adds("hooli", key="ada")
@@ -274,6 +282,7 @@ class TestSigned:
         signed.adds("initech", key="mallory")
         assert signed.look() == "refused"
 
+    @pytest.mark.field("replayed commit", "force-push")
     def test_an_old_signed_commit_that_is_pushed_by_force_is_refused(self, signed: Following) -> None:
         old = signed.head
         assert old is not None

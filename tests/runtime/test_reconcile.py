@@ -156,6 +156,7 @@ def test_an_account_taken_out_of_its_file_is_not_fetched_any_more_soon(system: S
     assert world.seen(goes) == []
 
 
+@pytest.mark.field("one bad file")
 def test_a_broken_file_holds_its_tenant_alone_and_mending_it_applies_at_once(system: System) -> None:
     world, broken, neighbour = system.world, system.tenant(), system.tenant()
     address, beside, added = world.fresh("broken"), world.fresh("beside"), world.fresh("neighbour-added")
@@ -177,6 +178,7 @@ def test_a_broken_file_holds_its_tenant_alone_and_mending_it_applies_at_once(sys
     assert system.unit_status(broken)["sync"] == "Synced"
 
 
+@pytest.mark.field("back again")
 def test_going_back_to_the_running_revision_is_synced_again(system: System) -> None:
     world, tenant, address = system.world, system.tenant(), system.world.fresh("back")
     system.write(tenant, world.account("in", address))
@@ -188,6 +190,7 @@ def test_going_back_to_the_running_revision_is_synced_again(system: System) -> N
     system.fetches(address)
 
 
+@pytest.mark.field("mass removal")
 def test_a_removed_tenant_is_fetched_until_its_removal_is_acknowledged(system: System) -> None:
     world, tenant, neighbour = system.world, system.tenant(), system.tenant()
     address, beside = world.fresh("removed"), world.fresh("beside")
@@ -210,6 +213,7 @@ def test_a_removed_tenant_is_fetched_until_its_removal_is_acknowledged(system: S
     assert len(world.mailbox(address)) == len(world.seen(address)) + 1
 
 
+@pytest.mark.field("unreadable is not empty")
 def test_without_main_yaml_nothing_advances_and_what_runs_goes_on(system: System) -> None:
     world, tenant, address = system.world, system.tenant(), system.world.fresh("mainless")
     system.write(tenant, world.account("in", address))
@@ -230,6 +234,7 @@ def test_without_main_yaml_nothing_advances_and_what_runs_goes_on(system: System
     system.has_fetched(added, 1)
 
 
+@pytest.mark.field("unreadable is not empty")
 def test_without_the_folder_nothing_advances_and_what_runs_goes_on(system: System) -> None:
     world, tenant, address = system.world, system.tenant(), system.world.fresh("folderless")
     system.write(tenant, world.account("in", address))
@@ -252,6 +257,7 @@ def test_without_the_folder_nothing_advances_and_what_runs_goes_on(system: Syste
     system.has_fetched(added, 1)
 
 
+@pytest.mark.field("missed events")
 def test_a_file_that_is_written_slowly_is_settling_and_never_held(world: World) -> None:
     address, added = world.fresh("slow"), world.fresh("slow-added")
     world.unit("acme", world.account("in", address))

@@ -39,6 +39,7 @@ def has_fetched(world: World, run: Running, address: str, count: int) -> None:
 
 
 @pytest.mark.parametrize("breaks", _BROKEN.values(), ids=_BROKEN.keys())
+@pytest.mark.field("bad start")
 def test_a_start_with_a_broken_folder_runs_the_last_good_state(world: World, breaks: Breaks) -> None:
     address = one_account(world)
     world.apply()
@@ -122,6 +123,7 @@ def test_it_ends_although_a_server_hangs(world: World) -> None:
             assert run.stop() == 0
 
 
+@pytest.mark.field("two at once")
 def test_beside_it_other_writers_end_with_75_and_agents_work(world: World) -> None:
     address, customer = one_account(world), world.fresh("customer")
     with world.running() as run:

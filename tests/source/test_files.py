@@ -40,6 +40,7 @@ def test_a_tenant_is_a_file_or_a_folder_in_file_name_order(root: Path) -> None:
     assert loaded.files == 5
 
 
+@pytest.mark.field("unreadable is not empty")
 def test_a_missing_root_is_unavailable_not_empty(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="cannot be listed"):
         load(tmp_path / "nothing")
@@ -117,6 +118,7 @@ def _loop(root: Path) -> None:
         pytest.param(lambda r: (r / "README.yaml").write_text(""), ("README.yaml", "E105", ""), id="README.yaml"),
     ],
 )
+@pytest.mark.field("no file")
 def test_what_cannot_be_an_account_file_is_a_finding(
     root: Path, arrange: Callable[[Path], object], finding: tuple[str, str, str]
 ) -> None:
@@ -124,11 +126,13 @@ def test_what_cannot_be_an_account_file_is_a_finding(
     assert found(root) == [finding]
 
 
+@pytest.mark.field("names")
 def test_a_name_that_is_not_utf_8_is_a_finding_that_can_be_printed(root: Path) -> None:
     Path(os.fsdecode(os.fsencode(root) + b"/caf\xe9.yaml")).write_text(TEXT)
     assert found(root) == [("caf\\xe9.yaml", "E111", "")]
 
 
+@pytest.mark.field("names")
 def test_a_line_break_in_a_name_cannot_forge_output(root: Path) -> None:
     (root / "a\nb.yaml").write_text(TEXT)
     assert found(root) == [("a\\nb.yaml", "E111", "")]
@@ -142,6 +146,7 @@ def test_hidden_files_and_the_repositorys_own_are_ignored(root: Path, name: str)
 
 
 @pytest.mark.parametrize("name", ["acme.yaml", "globex/tenant.yaml"])
+@pytest.mark.field("permission")
 def test_an_unreadable_file_holds_its_tenant_and_is_never_a_removal(root: Path, name: str) -> None:
     (root / name).unlink()
     os.mkfifo(root / name)
@@ -159,6 +164,7 @@ def test_a_renamed_ending_holds_the_tenant(root: Path) -> None:
     assert not loaded.units["acme"].complete
 
 
+@pytest.mark.field("missed events")
 def test_a_mounted_config_map_is_read_through_its_links(tmp_path: Path) -> None:
     data = tmp_path / "mount" / "..2026_01"
     data.mkdir(parents=True)
@@ -185,6 +191,7 @@ def test_the_fingerprint_follows_names_and_contents_only(root: Path) -> None:
     assert len({first, second, third, Folder(root).listed().fingerprint}) == 4
 
 
+@pytest.mark.field("no file")
 def test_only_regular_files_are_opened(root: Path) -> None:
     os.mkfifo(root / "globex" / "pipe.yaml")
     load(root)

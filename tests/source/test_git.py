@@ -97,6 +97,7 @@ def test_a_link_inside_the_folder_is_followed(repository: Repository, mirror: Mi
 
 
 @pytest.mark.parametrize("target", ["../secret.yaml", "/etc/passwd", "absent.yaml", "evil.yaml", "."])
+@pytest.mark.field("no file")
 def test_a_link_out_of_the_folder_or_to_nowhere_is_a_finding(
     repository: Repository, mirror: Mirror, target: str
 ) -> None:
@@ -115,6 +116,7 @@ def test_a_submodule_is_a_finding_and_is_not_fetched(repository: Repository, mir
     assert ("E110", "evil") in findings(mirror)
 
 
+@pytest.mark.field("large")
 def test_a_file_over_the_cap_is_a_finding(repository: Repository, mirror: Mirror) -> None:
     repository.write_text("huge.yaml", "#" * 5_000_000)
     repository.commit()
@@ -139,6 +141,7 @@ def test_a_path_is_taken_as_it_is_written(repository: Repository, tmp_path: Path
     assert set(names(mirror)) == {"main", "acme"}
 
 
+@pytest.mark.field("unreadable is not empty")
 def test_a_commit_without_the_folder_is_unavailable_and_not_empty(repository: Repository, mirror: Mirror) -> None:
     repository.git("mv", "accounts.d", "elsewhere")
     repository.git("commit", "-q", "-m", "Move")
@@ -271,6 +274,7 @@ class TestSignatures:
         assert signed.unsigned(signed.fetch().id, first) == ()
         assert signed.unsigned(last, last) == ()
 
+    @pytest.mark.field("unsigned")
     def test_an_unsigned_commit_in_the_middle_is_found(self, repository: Repository, signed: Mirror) -> None:
         first = repository.commit(key="ada")
         middle = repository.commit()

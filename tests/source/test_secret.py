@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import json
+import pickle
 from pathlib import Path
 
 import pytest
 
 from reconciler.core.errors import Invalid
 from reconciler.core.health import Condition, Trouble
+from reconciler.core.secret import Secret
 from reconciler.source.secret import SecretStore, variable_name
 
 VARIABLE = "RECONCILER_SECRET__ACME__SUPPORT_IMAP"
@@ -40,6 +44,15 @@ def test_one_trailing_newline_is_not_part_of_a_secret(folder: Path, stored: str,
 def test_the_environment_comes_before_the_file(folder: Path) -> None:
     (folder / "acme" / "support-imap").write_text("file")
     assert SecretStore(folder, {VARIABLE: "variable"}).resolve("acme", "support-imap").reveal() == "variable"
+
+
+@pytest.mark.field("secrets")
+def test_a_secret_cannot_be_printed_or_carried_away() -> None:
+    secret = Secret("canary")
+    assert "canary" not in f"{secret} {secret!r} {[secret]} {secret == Secret('canary')}"
+    for carry in (pickle.dumps, copy.deepcopy, json.dumps):
+        with pytest.raises(TypeError):
+            carry(secret)
 
 
 def test_two_names_never_share_a_variable() -> None:

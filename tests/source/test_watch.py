@@ -70,6 +70,7 @@ def test_wake_means_look_again(tmp_path: Path, follow: Callable[[Watcher], Follo
     assert not follower.looked(within=0.1)
 
 
+@pytest.mark.field("missed events")
 def test_the_poll_needs_no_event(tmp_path: Path, follow: Callable[[Watcher], Follower]) -> None:
     follower = follow(Watcher(None, 0.05))
     assert all(follower.looked() for _ in range(3))
@@ -98,6 +99,23 @@ def test_a_folder_that_vanishes_and_comes_back_is_followed_again(
     assert follower.looked()
 
 
+@pytest.mark.field("burst")
+def test_thousands_of_files_at_once_are_few_looks_and_the_next_change_is_seen(
+    tmp_path: Path, follow: Callable[[Watcher], Follower]
+) -> None:
+    follower = follow(Watcher(tmp_path, LONG))
+    follower.settle()
+    for number in range(10_000):
+        (tmp_path / f"t{number}.yaml").write_text("version: 1\n")
+    looks = 0
+    while follower.looked(within=0.6):
+        looks += 1
+    assert 1 <= looks < 1_000
+    (tmp_path / "last.yaml").write_text("version: 1\n")
+    assert follower.looked()
+
+
+@pytest.mark.field("missed events")
 def test_a_swapped_link_is_seen(tmp_path: Path, follow: Callable[[Watcher], Follower]) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()

@@ -41,6 +41,7 @@ def problems(data: bytes) -> list[tuple[str, int, int]]:
         pytest.param(b"~: b\n", ("E012", 1, 1), id="key is null"),
     ],
 )
+@pytest.mark.field("text")
 def test_bad_text_is_one_finding_at_its_place(data: bytes, expected: tuple[str, int, int]) -> None:
     assert problems(data) == [expected]
 
@@ -56,6 +57,7 @@ def test_bad_text_is_one_finding_at_its_place(data: bytes, expected: tuple[str, 
         pytest.param(b"a: " + b"[" * 100_000 + b"]" * 100_000, "E005", id="closed again"),
     ],
 )
+@pytest.mark.field("YAML")
 def test_a_hundred_thousand_levels_are_a_finding_and_no_crash(data: bytes, code: str) -> None:
     assert [found for found, _, _ in problems(data)] == [code]
 
@@ -65,6 +67,7 @@ def test_forty_levels_are_read() -> None:
     assert [code for code, _, _ in problems(b"a: " + b"[" * 40 + b"]" * 40)] == ["E005"]
 
 
+@pytest.mark.field("large")
 def test_five_megabytes_are_too_large() -> None:
     assert problems(b"a: " + b"x" * 5_000_000) == [("E002", 1, 1)]
     assert problems(b"a: " + b"x" * (SIZE_CAP - 3)) == []
@@ -80,6 +83,7 @@ def test_five_megabytes_are_too_large() -> None:
         pytest.param(b"---\n" + GOOD[:0] + GOOD, id="document start"),
     ],
 )
+@pytest.mark.field("editors")
 def test_editors_habits_change_nothing(data: bytes) -> None:
     document = read_yaml(data, "acme.yaml")
     assert document.findings == ()
@@ -105,6 +109,7 @@ def test_editors_habits_change_nothing(data: bytes) -> None:
     ],
 )
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "BOM"])
+@pytest.mark.field("places")
 def test_every_value_and_key_has_its_place(
     mark: bytes, pointer: tuple[str | int, ...], key: bool, place: tuple[int, int]
 ) -> None:
@@ -128,6 +133,7 @@ def test_a_problem_points_at_the_map_it_is_in() -> None:
     assert finding.pointer == "/a/1"
 
 
+@pytest.mark.field("YAML")
 def test_the_first_of_two_equal_keys_counts() -> None:
     assert read_yaml(b"a: 1\na: {b: [2]}\nc: 3\n", "acme.yaml").data == {"a": 1, "c": 3}
 
@@ -137,6 +143,7 @@ def test_a_quoted_scalar_is_text() -> None:
 
 
 @given(st.binary(max_size=200))
+@pytest.mark.field("YAML")
 def test_whatever_the_bytes_nothing_escapes(data: bytes) -> None:
     document = read_yaml(data, "acme.yaml")
     assert document.usable == isinstance(document.data, dict)

@@ -12,6 +12,7 @@ from reconciler.source.yaml_scalar import plain_scalar
 @pytest.mark.parametrize(
     "text", ["no", "off", "yes", "on", "2026-01-02", "1_000", "12:30", "0b1", "1e", ".", "-", "tRue"]
 )
+@pytest.mark.field("YAML")
 def test_what_only_yaml_1_1_takes_for_something_else_stays_text(text: str) -> None:
     assert plain_scalar(text) == text
 

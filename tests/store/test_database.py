@@ -55,6 +55,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) ->
     assert path.read_bytes() == before
 
 
+@pytest.mark.field("newer schema")
 def test_a_store_of_a_newer_program_is_refused(store: Store, tmp_path: Path) -> None:
     with store.write() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))

@@ -25,6 +25,7 @@ def rewrite(store: Store, **values: Any) -> None:
         connection.execute(update(leases).values(**values))
 
 
+@pytest.mark.field("two at once")
 def test_a_held_lease_is_refused_with_its_holders_name(store: Store) -> None:
     with (
         take(store, Right.APPLY, "run", NOW),

@@ -1,0 +1,46 @@
+"""Troubles that users of other systems have with desired state, and what must never happen to ours.
+
+A test that shows that one cannot happen here is marked with its name: `@pytest.mark.field("secrets")`.
+"""
+
+from __future__ import annotations
+
+SEEN_ELSEWHERE = {
+    "unreadable is not empty": "a source that cannot be read is taken for an empty one, and everything is removed",
+    "mass removal": "a mass removal passes its guard, because few are not counted or only all are",
+    "protection": "a protection vanishes with the block that said it",
+    "another plan": "something else is applied than was reviewed, or what cannot be compared passes",
+    "one bad file": "one bad file keeps everybody's changes from being applied",
+    "back again": "going back to a good state is not applied, because it was seen before",
+    "bad start": "a start with a bad folder comes up empty or not at all",
+    "secrets": "a secret is printed on the way of an error",
+    "redirect": "the host changes, the secret stays, and the password goes to whoever changed it",
+    "markup": "what a file says restructures the comment of a pull request",
+    "places": "an error names no line",
+    "suspended": "something is suspended and forgotten",
+    "replayed commit": "an old signed commit is pushed by force and applied",
+    "missed events": "links, mounts, editors, slow writes and lost events hide a change, or half of one is applied",
+    "YAML": "words become booleans or dates, a second key wins, deep nesting ends the process",
+}
+"""What happened to users of other systems that hold their configuration as code."""
+
+BAD_INPUT = {
+    "names": "names that are not UTF-8, or are not names",
+    "text": "content that is not UTF-8, tabs, conflict markers",
+    "editors": "byte order marks and Windows line ends",
+    "large": "a file of 5 MB",
+    "no file": "a FIFO, a device, a dead link or one that leads out of the folder",
+    "permission": "the permission to read one tenant's file is lost",
+    "force-push": "the branch is put back to an older signed commit",
+    "unsigned": "a commit in the middle is not signed",
+    "applied twice": "a saved plan is applied a second time",
+    "another state": "a saved plan was made on another state",
+    "no digest": "what a plan is compared with cannot be computed",
+    "two at once": "two reconcilers on one state",
+    "disk full": "the disk is full while something is applied",
+    "newer schema": "an old program opens a state of a newer one",
+    "burst": "thousands of files change at once",
+}
+"""What administrators and their machines may hand us."""
+
+ROWS = SEEN_ELSEWHERE | BAD_INPUT
