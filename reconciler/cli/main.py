@@ -68,7 +68,7 @@ COMMANDS = (
 
 _app = typer.Typer(
     name="reconciler",
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
@@ -101,7 +101,7 @@ def _root(
 
 def program() -> Any:
     """The whole command line as one command group."""
-    group = typer.main.get_group(_app)
+    group: Any = typer.main.get_command(_app)
     for command in COMMANDS:
         group.add_command(command)
     return group

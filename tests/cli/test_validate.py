@@ -111,6 +111,27 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"reconciler {__version__}\n"
 
 
+@pytest.mark.parametrize(
+    ("typed", "number", "offered"),
+    [
+        ("reconciler susp", 1, ["suspend", "suspensions"]),
+        ("reconciler explain ", 2, ["account", "serving", "code", "message"]),
+        ("reconciler plan --sna", 2, ["--snapshot"]),
+        ("reconciler plan --format ", 3, ["text", "json", "markdown"]),
+    ],
+    ids=["command", "its parts", "option", "value"],
+)
+def test_a_shell_completes_what_is_typed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], typed: str, number: int, offered: list[str]
+) -> None:
+    monkeypatch.setenv("_RECONCILER_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", typed)
+    monkeypatch.setenv("COMP_CWORD", str(number))
+    with pytest.raises(SystemExit, match="0"):
+        run([])
+    assert capsys.readouterr().out.split() == offered
+
+
 def test_colours_are_for_terminals_only(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (root / "acme.yaml").write_text("[")
     run(["validate", str(root)])
