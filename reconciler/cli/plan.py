@@ -33,6 +33,7 @@ from reconciler.cli.options import (
 
 if TYPE_CHECKING:
     from reconciler.core.plan import Plan
+    from reconciler.core.probe import Tried
     from reconciler.core.snapshot import Base
     from reconciler.report.findings import Checked
     from reconciler.runtime.desired import Reading
@@ -41,6 +42,12 @@ if TYPE_CHECKING:
 BaseRev = Annotated[
     str | None,
     typer.Option("--base", metavar="REV", help="Compare with the files of this revision, not with what runs."),
+]
+SnapshotFile = Annotated[
+    Path | None, typer.Option("--snapshot", metavar="FILE", help="Compare with a snapshot of what runs.")
+]
+ProbeServers = Annotated[
+    bool, typer.Option("--probe", help="Try the servers of what changes; log in where the secrets may go already.")
 ]
 ReplayAge = Annotated[
     str | None,
@@ -60,15 +67,18 @@ class PlanFormat(StrEnum):
     MARKDOWN = "markdown"
 
 
+PlanFormats = Annotated[
+    PlanFormat, typer.Option("--format", help="For people, for programs, or as a comment on a pull request.")
+]
+
+
 def plan(
     directory: Directory = None,
     accounts: Accounts = DEFAULT_ACCOUNTS,
     state: State = DEFAULT_STATE,
     secrets: Secrets = DEFAULT_SECRETS,
     policy: PolicyFile = None,
-    output: Annotated[
-        PlanFormat, typer.Option("--format", help="For people, for programs, or as a comment on a pull request.")
-    ] = PlanFormat.TEXT,
+    output: PlanFormats = PlanFormat.TEXT,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 2 if anything would change.")] = False,
     git: GitUrl = None,
     branch: BranchName = DEFAULT_BRANCH,
@@ -76,11 +86,10 @@ def plan(
     git_dir: GitDir = DEFAULT_GIT_DIR,
     rev: Rev = None,
     base: BaseRev = None,
-    snapshot: Annotated[
-        Path | None, typer.Option("--snapshot", metavar="FILE", help="Compare with a snapshot of what runs.")
-    ] = None,
+    snapshot: SnapshotFile = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Save the plan, for apply --plan.")] = None,
     replay: ReplayAge = None,
+    probe: ProbeServers = False,
 ) -> None:
     """Show what apply would change, compared with what runs.
 
@@ -107,18 +116,38 @@ def plan(
     elif snapshot is not None:
         against = read_snapshot(read_text(snapshot), str(snapshot), models)
     place = place_of(folder, git, branch, path, git_dir, rev)
-    planned = plan_once(place, against, models, secret_check(secrets), read_policy(policy), now=utc_now())
+    rules = read_policy(policy)
+    planned = plan_once(place, against, models, secret_check(secrets), rules, now=utc_now())
+    tried = None
+    if probe:
+        from reconciler.cli.probe import try_changed
+
+        planned, tried = try_changed(planned, rules, secrets)
     _show_beside(planned)
     if out is not None:
         write_file(out, plan_json(planned.plan, planned.acknowledged))
     found = checked(planned.reading, folder if git is None else path)
     text = _rendered(planned.plan, planned.acknowledged, found, output)
-    if replay is not None and output is not PlanFormat.MARKDOWN:
-        from reconciler.cli.replay import with_replay
-
-        text = with_replay(text, planned.reading, state, replay, TextOrJson(output.value))
+    if output is not PlanFormat.MARKDOWN:
+        text = _with_more(text, planned, TextOrJson(output.value), (state, replay), tried)
     typer.echo(text, nl=False)
     raise typer.Exit(planned.exit_code(changes_count=exit_code).value)
+
+
+def _with_more(
+    text: str, planned: Planned, output: TextOrJson, replay: tuple[str, str | None], tried: list[Tried] | None
+) -> str:
+    """The plan's text or JSON with what was asked for beside it."""
+    state, age = replay
+    if age is not None:
+        from reconciler.cli.replay import with_replay
+
+        text = with_replay(text, planned.reading, state, age, output)
+    if tried is not None:
+        from reconciler.cli.probe import with_servers
+
+        text = with_servers(text, tried, output)
+    return text
 
 
 def _show_beside(planned: Planned) -> None:

@@ -24,7 +24,10 @@ from reconciler.cli.options import DEFAULT_ACCOUNTS, Accounts, Directory, Policy
 
 if TYPE_CHECKING:
     from reconciler.core.finding import Finding
+    from reconciler.core.policy import Policy
     from reconciler.report.findings import Checked
+    from reconciler.runtime.desired import Reading
+    from reconciler.source.files import Place
 
 
 class FindingsFormat(StrEnum):
@@ -46,6 +49,9 @@ def validate(
         FindingsFormat,
         typer.Option("--format", help="For people, for programs, or as the checks of a repository show it."),
     ] = FindingsFormat.TEXT,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Try the servers as well, without a login; changes nothing there.")
+    ] = False,
     git: GitUrl = None,
     branch: BranchName = DEFAULT_BRANCH,
     path: PathInside = DEFAULT_PATH,
@@ -66,11 +72,25 @@ def validate(
     folder = Path(directory or accounts)
     loaded = load_policy(policy)
     place = place_of(folder, git, branch, path, git_dir, rev)
-    place_found = check_place(place, registry(), loaded.policy or BUILT_IN)
-    found = checked(place_found, folder if git is None else path)
+    if probe:
+        found = checked(_probed(place, loaded.policy or BUILT_IN), folder if git is None else path)
+    else:
+        found = checked(check_place(place, registry(), loaded.policy or BUILT_IN), folder if git is None else path)
     found = replace(found, findings=(*_seen_from(folder, loaded.findings), *found.findings))
     typer.echo(_rendered(found, output), nl=False)
     raise typer.Exit(_exit_code(found, strict=strict))
+
+
+def _probed(place: Place, policy: Policy) -> Reading:
+    """What was read, with what is wrong with the servers of files that are right."""
+    from reconciler.cli.compose import plugins, registry
+    from reconciler.core.revision import NOTHING_APPLIED
+    from reconciler.runtime.desired import read_place
+    from reconciler.runtime.probing import Trial, findings_of, named_servers
+
+    reading, installed = read_place(place, registry(), NOTHING_APPLIED, policy), plugins()
+    tried = Trial(installed).tried(list(named_servers(reading.desired, installed)))
+    return replace(reading, findings=tuple(sorted((*reading.findings, *findings_of(tried)))))
 
 
 def _seen_from(folder: Path, findings: tuple[Finding, ...]) -> list[Finding]:

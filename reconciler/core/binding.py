@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,6 +106,22 @@ def goes_elsewhere(to: Destination, bound: Collection[Destination]) -> bool:
     return all(to.protects_less_than(known) for known in same)
 
 
+def may_log_in(
+    used: Collection[Use], bound_of: Callable[[str], Collection[Destination]], lists: Callable[[str], bool]
+) -> bool:
+    """Whether a login may be tried before its change is applied: every secret goes where it may already.
+
+    `bound_of` gives the places a secret is bound to; one that is bound to none goes to hosts that the operators'
+    policy lists (`lists`) and nowhere else, for the change may be anybody's.
+    """
+
+    def may(use: Use) -> bool:
+        bound = bound_of(use.secret)
+        return not goes_elsewhere(use.to, bound) if bound else lists(use.to.host)
+
+    return bool(used) and all(may(use) for use in used)
+
+
 def weaker(security: Security, than: Security) -> bool:
     """Whether a connection protected like this is less protected than that: TLS, then STARTTLS, then none."""
     return _STRENGTH.index(security) < _STRENGTH.index(than)
@@ -113,7 +129,7 @@ def weaker(security: Security, than: Security) -> bool:
 
 def _uses(model: BaseModel, path: str, around: tuple[Destination, ...]) -> Iterator[Use]:
     # What an issuer gives for a secret is sent on to the mail server around it, so that the secret is bound to both.
-    own = (_destination(model, path),) if not around or hasattr(model, "host") else ()
+    own = (destination(model, path),) if not around or hasattr(model, "host") else ()
     here = (*own, *around)
     for key, value in model:
         if isinstance(value, PLAIN):
@@ -134,7 +150,7 @@ def _uses_below(value: Any, path: str, here: tuple[Destination, ...]) -> Iterato
             yield from _uses_below(below, f"{path}.{index}", here)
 
 
-def _destination(model: BaseModel, path: str) -> Destination:
+def destination(model: BaseModel, path: str) -> Destination:
     host = getattr(model, "host", None)
     if not isinstance(host, str):
         return Destination(f"{path}: {_plain_settings(model)}", 0, "")

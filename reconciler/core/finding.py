@@ -176,4 +176,12 @@ CATALOGUE: dict[str, CodeEntry] = {
         "rule never reached", "A rule before it matches every mail this one does; change the order or remove it."
     ),
     "W205": CodeEntry("rule never hit", "No mail can satisfy these conditions; mend or remove the rule."),
+    "W301": CodeEntry(
+        "server does not serve",
+        "Only with --probe: the server could not be reached, or does not protect its connections as the file says.",
+    ),
+    "W302": CodeEntry(
+        "login does not work",
+        "Only with --probe: the server serves, and the login or the look into the mailbox failed.",
+    ),
 }

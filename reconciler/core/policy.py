@@ -110,6 +110,10 @@ class Policy(Frozen):
         """Whether accounts may connect to this host."""
         return self.hosts.allow is None or _matches(host, self.hosts.allow)
 
+    def lists_host(self, host: str) -> bool:
+        """Whether the operators name this host as one that accounts may connect to."""
+        return self.hosts.allow is not None and _matches(host, self.hosts.allow)
+
     def floor(self, host: str) -> Security:
         """The least protection that a connection to this host must have."""
         if is_loopback(host) or _matches(host, self.tls.plain):

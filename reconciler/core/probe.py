@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from reconciler.core.health import Condition
@@ -30,6 +30,24 @@ class SendProbe:
     tls: bool
     auth: tuple[str, ...]
     size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A server that the files name, as it was found.
+
+    `account` is `tenant/id`, `block` the settings block, `address` host and port. `logged_in` and `waiting` (mails by
+    folder) are of a login, which is tried only where the secret may go; `capabilities` are those before or after it.
+    """
+
+    account: str
+    block: str
+    address: str
+    condition: Condition
+    reason: str = ""
+    capabilities: tuple[str, ...] = ()
+    logged_in: bool = False
+    waiting: Mapping[str, int] = field(default_factory=dict)
 
 
 class Arrival(StrEnum):

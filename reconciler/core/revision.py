@@ -55,6 +55,10 @@ class DesiredState:
     commit: Commit | None = None
 
 
+Bindings = Mapping[tuple[str, str], frozenset[Destination]]
+"""By unit and secret, where the secret may be sent."""
+
+
 class AccountStatus(StrEnum):
     """Where an account stands: serving, draining (late answers only) or retired (nothing any more)."""
 
@@ -126,7 +130,7 @@ class AppliedState:
     units: Mapping[str, AppliedUnit]
     accounts: Mapping[tuple[str, str], AppliedAccount]
     retired: frozenset[tuple[str, str]] = frozenset()
-    bindings: Mapping[tuple[str, str], frozenset[Destination]] = field(default_factory=dict)
+    bindings: Bindings = field(default_factory=dict)
 
     def tenant_document(self, tenant: str) -> TenantDocument | None:
         """The tenant's applied document; None if the tenant is unknown."""

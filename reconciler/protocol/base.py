@@ -189,7 +189,8 @@ class ProtocolPlugin:
     mailbox. `channels` are further channels that inbound accounts may name. `settings_models` has a model for each key
     of an account's `settings:` that this plug-in owns. `load_flow` returns the opener of the fast door, where the
     protocol has one: `open(settings, secret, limits) -> (connected socket, FlowSession)`, logged in, with nothing read
-    ahead.
+    ahead. `load_greeting` returns what tries a server without a login and without a secret:
+    `greet(settings, limits) -> capabilities`, in capitals.
     """
 
     name: str
@@ -198,3 +199,4 @@ class ProtocolPlugin:
     channels: frozenset[str] = frozenset()
     settings_models: Mapping[str, type[BaseModel]] = field(default_factory=dict)
     load_flow: Callable[[], Callable[[Any, Secret | None, Limits], tuple[socket, FlowSession]]] | None = None
+    load_greeting: Callable[[], Callable[[Any, Limits], frozenset[str]]] | None = None

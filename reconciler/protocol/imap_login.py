@@ -36,6 +36,20 @@ def logged_in_client(settings: ImapSettings, secret: Secret, limits: Limits, whe
     return client
 
 
+def greet(settings: ImapSettings, limits: Limits) -> frozenset[str]:
+    """Connect, protect the connection, and say goodbye without a login; what the server announces until then."""
+    where = f"IMAP server {settings.host}:{settings.effective_port}"
+    with translated(where, "connect"):
+        client = _connected(settings, limits)
+    try:
+        with translated(where, "start TLS"):
+            _protect(client, settings, where)
+        with translated(where, "ask for capabilities"):
+            return frozenset(name.decode("ascii", "replace").upper() for name in client.capabilities())
+    finally:
+        drop(client)
+
+
 def drop(client: IMAPClient) -> None:
     """Close the connection without a word; never raises."""
     try:

@@ -85,4 +85,12 @@ def _load_flow() -> Callable[..., Any]:
     return ImapOpener()
 
 
-IMAP = ProtocolPlugin(name="imap", settings=ImapSettings, load=_load, load_flow=_load_flow)
+def _load_greeting() -> Callable[..., Any]:
+    from reconciler.protocol.imap_login import greet
+
+    return greet
+
+
+IMAP = ProtocolPlugin(
+    name="imap", settings=ImapSettings, load=_load, load_flow=_load_flow, load_greeting=_load_greeting
+)

@@ -50,6 +50,20 @@ def logged_in_client(settings: Pop3Settings, secret: Secret, limits: Limits, whe
     return client
 
 
+def greet(settings: Pop3Settings, limits: Limits) -> frozenset[str]:
+    """Connect, protect the connection, and leave without a login; what the server announces until then."""
+    where = f"POP3 server {settings.host}:{settings.effective_port}"
+    with translated(where, "connect"):
+        client = _connected(settings, limits)
+    try:
+        with translated(where, "start TLS"):
+            _protect(client, settings, where)
+        with translated(where, "ask for capabilities"):
+            return frozenset(capabilities(client) or ())
+    finally:
+        drop(client)
+
+
 def drop(client: poplib.POP3) -> None:
     """Close the connection without a word; never raises."""
     with contextlib.suppress(OSError):

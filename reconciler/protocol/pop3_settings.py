@@ -42,4 +42,10 @@ def _load() -> Callable[..., Any]:
     return open_session
 
 
-POP3 = ProtocolPlugin(name="pop3", settings=Pop3Settings, load=_load)
+def _load_greeting() -> Callable[..., Any]:
+    from reconciler.protocol.pop3_login import greet
+
+    return greet
+
+
+POP3 = ProtocolPlugin(name="pop3", settings=Pop3Settings, load=_load, load_greeting=_load_greeting)

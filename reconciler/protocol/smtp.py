@@ -71,6 +71,19 @@ def open_connection(settings: SmtpSettings, secret: Secret | None, limits: Limit
     return SmtpConnection(client, limits, where)
 
 
+def greet(settings: SmtpSettings, limits: Limits) -> frozenset[str]:
+    """Connect, protect the connection, and leave without a login; the extensions that the server offers until then."""
+    where = f"SMTP server {settings.host}:{settings.effective_port}"
+    with _translated(where):
+        client = _connected(settings, limits)
+    try:
+        with _translated(where):
+            _protect(client, settings, where)
+        return frozenset(name.upper() for name in client.esmtp_features)
+    finally:
+        client.close()
+
+
 class SmtpConnection:
     """An open connection that sends mail after mail, one recipient each; used by one thread at a time."""
 

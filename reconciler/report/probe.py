@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from reconciler.core.health import Condition
-from reconciler.core.probe import Arrival, FetchProbe, MailProbe, Probe, SendProbe
+from reconciler.core.probe import Arrival, FetchProbe, MailProbe, Probe, SendProbe, Tried
 from reconciler.report.terminal import as_json, visible
 
 _TOLD = {"imap": ("UIDPLUS", "MOVE", "IDLE", "CONDSTORE"), "pop3": ("UIDL", "TOP", "LOGIN-DELAY", "EXPIRE")}
@@ -42,6 +43,39 @@ def probe_text(probe: Probe) -> str:
     if probe.subaddress is not None:
         lines.append(f"  {_advice(probe)}")
     return "".join(line + "\n" for line in lines)
+
+
+def servers_json(tried: Sequence[Tried]) -> list[dict[str, Any]]:
+    """What `plan --probe` adds to a plan's JSON."""
+    return [
+        {
+            "account": one.account,
+            "block": one.block,
+            "address": one.address,
+            "condition": one.condition,
+            "reason": one.reason,
+            "capabilities": list(one.capabilities),
+            "logged_in": one.logged_in and one.condition is Condition.OK,
+            "folders": [{"folder": name, "mails": count} for name, count in one.waiting.items()],
+        }
+        for one in tried
+    ]
+
+
+def servers_text(tried: Sequence[Tried]) -> str:
+    """A line for each server."""
+    return "servers tried:\n" + "".join(f"  {_server_line(one)}\n" for one in tried)
+
+
+def _server_line(one: Tried) -> str:
+    if one.condition is not Condition.OK:
+        how = f"{one.condition}: {one.reason}"
+    elif not one.logged_in:
+        how = "serves; no login was tried"
+    else:
+        counts = ", ".join(f"{count} in {name or 'the mailbox'}" for name, count in one.waiting.items())
+        how = "the login works" + (f"; {counts}" if counts else "")
+    return visible(f"{one.account} {one.block} {one.address}: {how}")
 
 
 def _send_json(send: SendProbe | None) -> dict[str, Any] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from reconciler.core.diff import diff, touched
@@ -13,7 +13,7 @@ from reconciler.core.finding import Severity
 from reconciler.core.plan import BaseKind, HasSecret, Plan
 from reconciler.core.policy import BUILT_IN, Policy
 from reconciler.core.registry import Registry
-from reconciler.core.revision import NOTHING_APPLIED
+from reconciler.core.revision import NOTHING_APPLIED, Bindings
 from reconciler.core.snapshot import Base, base_of_files
 from reconciler.runtime.desired import Reading, read_place
 from reconciler.runtime.rolling import read_effective
@@ -25,12 +25,16 @@ from reconciler.store.standing import acknowledged, read_impacts
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan, what was read for it, the digests that were acknowledged, and a sentence for each tenant rolled back."""
+    """A plan, what was read for it, the digests that were acknowledged, and a sentence for each tenant rolled back.
+
+    `bindings`: where secrets may go by what the plan compares with.
+    """
 
     plan: Plan
     reading: Reading
     acknowledged: frozenset[str]
     rolled_back: tuple[str, ...] = ()
+    bindings: Bindings = field(default_factory=dict)
 
     def exit_code(self, *, changes_count: bool) -> ExitCode:
         """1 with errors in files, 3 if a guard blocks, 2 with changes if these count, 0 otherwise."""
@@ -68,7 +72,8 @@ def plan_once(
             impacts = read_impacts(connection, touched(reading.desired, applied))
             passed = acknowledged(connection)
         plan = diff(reading.desired, applied, impacts, has_secret=has_secret, state=store.url, policy=policy)
-        return Planned(plan, reading, passed, tuple(r.sentence for r in effective.rolled_back.values()))
+        told = tuple(r.sentence for r in effective.rolled_back.values())
+        return Planned(plan, reading, passed, told, applied.bindings)
 
 
 def base_at(place: Place, registry: Registry) -> Base:
@@ -101,7 +106,7 @@ def _plan(place: Place, base: Base, registry: Registry, has_secret: HasSecret, p
         policy=policy,
         kind=base.kind,
     )
-    return Planned(plan, reading, base.acknowledged)
+    return Planned(plan, reading, base.acknowledged, bindings=base.applied.bindings)
 
 
 @contextmanager
