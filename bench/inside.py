@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 import threading
@@ -52,6 +53,9 @@ def measure(accounts: Path, state: Path) -> Iterator[Measured]:
     source = Source(Folder(accounts), store, known, lease, lambda _unit, _name: True, utc_now, timedelta(seconds=1))
     loop = ReconcileLoop(source, Watcher(None, 60.0), engine.refresh)
     yield "first look of `run`: read, judged and applied to an empty state", _seconds(loop.look), None
+    # As `run` does after its first look.
+    gc.collect()
+    gc.freeze()
     yield "swap of all accounts in the fetch loop, first", engine.swap(), 0.05
     yield from _plan(accounts, store, known)
     yield "look without a change", min(_seconds(loop.look) for _ in range(_TIMES)), None

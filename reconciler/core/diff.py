@@ -9,7 +9,6 @@ from dataclasses import replace
 from reconciler.core.account import MAIN
 from reconciler.core.binding import Destination, uses
 from reconciler.core.comparison import Running, changes_to, removal_of
-from reconciler.core.difference import secret_names
 from reconciler.core.guard import Removal, tripped
 from reconciler.core.plan import BaseKind, Change, HasSecret, Impact, Impacts, Op, Plan, TenantPlan, unit_order
 from reconciler.core.policy import BUILT_IN, Policy
@@ -162,5 +161,5 @@ def _leaves(change: Change) -> bool:
 
 
 def _secrets_to_provide(desired: DesiredState, has_secret: HasSecret) -> tuple[str, ...]:
-    named = {(u, name) for u, s in desired.units.items() for a in s.document.accounts for name in secret_names(a)}
+    named = {(unit, name) for unit, wanted in desired.units.items() for name in wanted.secrets}
     return tuple(f"{unit}/{name}" for unit, name in sorted(named) if not has_secret(unit, name))

@@ -11,7 +11,6 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from reconciler.core.revision import Origin
-from reconciler.core.secret import SecretRef
 from reconciler.core.settings import Consequence
 
 
@@ -64,21 +63,6 @@ def consequence_of(model: type[BaseModel], path: str) -> Consequence:
             found = Consequence(str(extra["consequence"]))
         here = _model(info.annotation)
     return found
-
-
-def secret_names(value: object) -> Iterator[str]:
-    """The name of every secret that a model refers to, as often as it does."""
-    if isinstance(value, SecretRef):
-        yield value.secret
-    elif isinstance(value, BaseModel):
-        for _, below in value:
-            yield from secret_names(below)
-    elif isinstance(value, Mapping):
-        for below in value.values():
-            yield from secret_names(below)
-    elif isinstance(value, list | tuple):
-        for below in value:
-            yield from secret_names(below)
 
 
 def _field(model: type[BaseModel], key: str) -> FieldInfo | None:

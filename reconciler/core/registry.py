@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, GetJsonSchemaHandler, WithJsonSchema, cre
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from reconciler.core.account import Account, MainDocument, TenantDocument, TenantPart
+from reconciler.core.account import Account, Document, MainDocument, TenantDocument, TenantPart
 from reconciler.core.secret import Slug
 from reconciler.core.settings import Consequence, declared
 
@@ -84,6 +84,11 @@ class Registry:
         return _built(
             create_model("MainDocument", __base__=MainDocument, __doc__=MainDocument.__doc__, **self._accounts())
         )
+
+    @cached_property
+    def parsed(self) -> dict[tuple[str, str], Document]:
+        """Documents that these models have parsed, by unit and digest. They are frozen, so all may share one."""
+        return {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Without the models made here, which only this process knows.

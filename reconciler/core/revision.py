@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 
 from reconciler.core.account import MAIN, Account, Document, TenantDocument
 from reconciler.core.binding import Destination
 from reconciler.core.commit import Commit
+from reconciler.core.secret import secret_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ def digest(document: Document) -> str:
     return hashlib.sha256(canonical(document).encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Slice:
     """The desired state of one unit. `account_origins`: id → place; `locate`: place of `accounts/ID/key`."""
 
@@ -43,6 +45,11 @@ class Slice:
     digest: str
     account_origins: Mapping[str, Origin]
     locate: Callable[[str], Origin] = field(compare=False)
+
+    @cached_property
+    def secrets(self) -> frozenset[str]:
+        """The names of all secrets that its accounts refer to."""
+        return frozenset(name for account in self.document.accounts for name in secret_names(account))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
@@ -38,3 +39,18 @@ class SecretRef(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     secret: Slug
+
+
+def secret_names(value: object) -> Iterator[str]:
+    """The name of every secret that a model refers to, as often as it does."""
+    if isinstance(value, SecretRef):
+        yield value.secret
+    elif isinstance(value, BaseModel):
+        for _, below in value:
+            yield from secret_names(below)
+    elif isinstance(value, Mapping):
+        for below in value.values():
+            yield from secret_names(below)
+    elif isinstance(value, list | tuple):
+        for below in value:
+            yield from secret_names(below)

@@ -44,20 +44,22 @@ def reconcile_once(
     expected: SavedPlan | None = None,
     rolled_back: Mapping[str, Rollback] = _NONE,
     over: Sequence[Rollback] = (),
+    applied: AppliedState | None = None,
 ) -> ApplyResult:
     """Apply every unit that is valid, changed and not guarded, each in a transaction of its own, `main` first.
 
     `rolled_back` are the units whose earlier revision `reading` holds instead of their files, `over` the rollbacks that
-    their files have ended. `settling` names units whose files are broken but were written just now. Doing it twice
-    changes nothing. Units with errors keep their running revision, and so do guarded ones until their plan's digest is
-    acknowledged, and those that would send a bound secret elsewhere until `policy` unlocks it. Raises Unavailable,
-    before anything is written, if main.yaml is missing; with `expected`, Unsafe if the plan is not exactly that one,
-    Blocked if something stops a part of it; and when the lease was lost, with the units before that point applied.
+    their files have ended. `applied` is what runs, if the holder of `lease` has just read it. `settling` names units
+    whose files are broken but were written just now. Doing it twice changes nothing. Units with errors keep their
+    running revision, and so do guarded ones until their plan's digest is acknowledged, and those that would send a
+    bound secret elsewhere until `policy` unlocks it. Raises Unavailable, before anything is written, if main.yaml is
+    missing; with `expected`, Unsafe if the plan is not exactly that one, Blocked if something stops a part of it; and
+    when the lease was lost, with the units before that point applied.
     """
     if reading.main_missing:
         raise Unavailable(f"{source}: main.yaml is missing; nothing advances, and what runs goes on")
     with store.read() as connection:
-        applied = read_applied(connection, registry)
+        applied = applied or read_applied(connection, registry)
         impacts = read_impacts(connection, touched(reading.desired, applied))
         passed = acknowledged(connection)
         standing = {unit.unit: unit for unit in read_units(connection)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -60,8 +61,13 @@ class ReconcileLoop:
 
     def run(self, stop: threading.Event) -> None:
         """Look at once, then whenever the watcher says so, until stopped."""
-        for _ in self._watcher.changes(stop):
+        for looks, _ in enumerate(self._watcher.changes(stop)):
             self.look()
+            if looks == 0:
+                # What was read for thousands of accounts stays. The collector need not walk through it again and again,
+                # while every thread stands still.
+                gc.collect()
+                gc.freeze()
 
     def look(self) -> None:
         """One look. Trouble is logged and what runs goes on; the next look is never far."""
@@ -108,6 +114,7 @@ class ReconcileLoop:
             policy=policy,
             rolled_back=effective.rolled_back,
             over=effective.over,
+            applied=applied,
         )
         self._report(result)
         source.on_result(reading, result)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -32,6 +32,11 @@ from reconciler.store.moving import WAITING, move_accounts
 from reconciler.store.tables import accounts, acks, folders, health, revisions, sending, units
 
 _CURSORS = (folders, health, sending)
+_RUNNING = units.c.revision_id == revisions.c.id
+_WITHOUT_CONFIG = [column for column in accounts.c if column.name != "config"]
+_STATUSES = {status.value: status for status in AccountStatus}
+_SHARE = 500
+"""How many units are named in one statement."""
 
 PURGE_AFTER = timedelta(days=90)
 """How long a retired account keeps its cursor, so that its file may be restored without reading the mailbox anew."""
@@ -39,26 +44,28 @@ PURGE_AFTER = timedelta(days=90)
 
 def read_applied(connection: Connection, registry: Registry) -> AppliedState:
     """What runs now. Raises Invalid, naming the unit, if a stored document cannot be read with these plug-ins."""
-    query = select(units.c.unit, revisions).join_from(units, revisions, units.c.revision_id == revisions.c.id)
     found: dict[str, AppliedUnit] = {}
     ids: dict[tuple[str, str], Account] = {}
-    for row in connection.execute(query):
-        document = read_document(row.unit, row.document, registry)
+    columns = (revisions.c[name] for name in ("id", "digest", "applied_at", "commit", "retired"))
+    rows = connection.execute(select(units.c.unit, *columns).join_from(units, revisions, _RUNNING)).all()
+    documents = _documents(connection, {row.unit: row.digest for row in rows}, registry)
+    for row in rows:
+        document = documents[row.unit]
         found[row.unit] = AppliedUnit(
             row.unit, row.id, row.digest, document, row.applied_at, row.commit, retired=row.retired
         )
         ids.update({(row.unit, account.id): account for account in document.accounts})
     running: dict[tuple[str, str], AppliedAccount] = {}
     retired: set[tuple[str, str]] = set()
-    for row in connection.execute(select(accounts).order_by(accounts.c.key)):
+    for row in connection.execute(select(*_WITHOUT_CONFIG).order_by(accounts.c.key)):
         name = (row.unit, row.id)
         if row.status == AccountStatus.RETIRED:
             retired.add(name)
             continue
-        status = AccountStatus(row.status)
+        status = _STATUSES[row.status]
         serving = ids.get(name) if status is AccountStatus.SERVING else None
         # The name of what an account left behind (`ID~KEY`) is none that a file may give.
-        account = serving or _account(row.unit, row.config, registry).model_copy(update={"id": row.id})
+        account = serving or _account(connection, row.unit, row.key, registry).model_copy(update={"id": row.id})
         origin = Origin(row.file, row.line, row.column)
         running[name] = AppliedAccount(row.key, row.unit, account, status, row.revision_id, row.since, origin)
     return AppliedState(found, running, frozenset(retired), read_bindings(connection))
@@ -190,7 +197,30 @@ def read_document(unit: str, stored: Mapping[str, Any], registry: Registry) -> D
         raise _unreadable(unit, error) from error
 
 
-def _account(unit: str, stored: Mapping[str, Any], registry: Registry) -> Account:
+def _documents(connection: Connection, running: Mapping[str, str], registry: Registry) -> Mapping[str, Document]:
+    """The documents of units (by the digest of each) as values. Those known from before are not read and parsed anew.
+
+    Parsing ten thousand takes seconds, and from one look to the next hardly any is another.
+    """
+    known = registry.parsed
+    found = {unit: parsed for unit, digest in running.items() if (parsed := known.get((unit, digest))) is not None}
+    missing = [unit for unit in running if unit not in found]
+    query = select(units.c.unit, revisions.c.document).join_from(units, revisions, _RUNNING)
+    for some in _shares(missing):
+        for row in connection.execute(query.where(units.c.unit.in_(some))):
+            found[row.unit] = known[row.unit, running[row.unit]] = read_document(row.unit, row.document, registry)
+    if len(known) > 2 * len(running) + _SHARE:
+        for old in set(known.copy()) - set(running.items()):
+            known.pop(old, None)
+    return found
+
+
+def _shares(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    yield from (names[first : first + _SHARE] for first in range(0, len(names), _SHARE))
+
+
+def _account(connection: Connection, unit: str, key: int, registry: Registry) -> Account:
+    stored = connection.execute(select(accounts.c.config).where(accounts.c.key == key)).scalar_one()
     try:
         return registry.account.model_validate(stored)
     except ValidationError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from functools import lru_cache
 
 from sqlalchemy import Connection, delete, insert, select
 
@@ -17,10 +18,15 @@ from reconciler.store.tables import bindings
 def read_bindings(connection: Connection) -> Mapping[tuple[str, str], frozenset[Destination]]:
     """Where every secret is bound to, by unit and name."""
     found: dict[tuple[str, str], set[Destination]] = defaultdict(set)
-    for row in connection.execute(select(bindings)):
-        to = Destination(row.host, row.port, row.username, Security(row.security), row.min_tls, row.trust)
-        found[row.unit, row.secret].add(to)
+    columns = ("unit", "secret", "host", "port", "username", "security", "min_tls", "trust")
+    for unit, secret, *to in connection.execute(select(*(bindings.c[name] for name in columns))):
+        found[unit, secret].add(_destination(*to))
     return {name: frozenset(places) for name, places in found.items()}
+
+
+@lru_cache(100_000)
+def _destination(host: str, port: int, username: str, security: str, min_tls: str, trust: str) -> Destination:
+    return Destination(host, port, username, Security(security), min_tls, trust)
 
 
 def write_bindings(connection: Connection, plan: TenantPlan, wanted: Slice, revision: int) -> None:
