@@ -1,6 +1,6 @@
 # A fresh machine needs Python 3.11 to 3.13 and make; `make help` lists the words.
 .DEFAULT_GOAL := help
-.PHONY: mutants sequences help setup demo run test test-fast acceptance bench-fetch bench-gitops chaos chaos-apply check schema session clean
+.PHONY: bench-mail mutants sequences help setup demo run test test-fast acceptance bench-fetch bench-gitops chaos chaos-apply check schema session clean
 
 BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
@@ -56,6 +56,9 @@ PAGE ?= docs/benchmarks.md
 
 bench-gitops: $(STAMP) ## validate, plan and apply 10,000 files beside check-jsonschema and octoDNS, into docs/benchmarks.md (FILES=n PAGE=file)
 	@$(BIN)/python -m bench.gitops --files $(FILES) --write $(PAGE)
+
+bench-mail: $(STAMP) ## read, judge and decide mails, and what samples of every kind are taken for (BENCH_MAILS=n)
+	@$(BIN)/python -m bench.mail --mails $(or $(BENCH_MAILS),2000)
 
 sequences: $(STAMP) ## play 5,000 orders of events through the router (SEQUENCES=n)
 	@ROUTING_SEQUENCES=$(or $(SEQUENCES),5000) $(BIN)/pytest -n 0 --timeout=3000 tests/runtime/test_routing_sequences.py

@@ -9,6 +9,7 @@ from reconciler.core.kind_seen import Seen
 from reconciler.core.kind_wording import GREETING
 from reconciler.core.mail_report import field_of
 
+_FIRST_WORDS = 100
 _FIRST_SENTENCES = 300
 _FIRST_PAGE = 1500
 _BODY_READ = 16_000
@@ -26,6 +27,8 @@ _OF_MAIL = re.compile(
 )
 """That a mail did not arrive, rather than a parcel."""
 
+_ADDRESS = re.compile(r"[\w.+=-]{1,64}@[\w-]{1,63}\.[\w.-]{2,190}")
+_ANSWERS = re.compile(r"\W{0,3}(?:fwd?|wg|re|aw|tr)\b")
 _GOOD = frozenset({"delivered", "relayed", "expanded"})
 
 
@@ -67,14 +70,21 @@ def told_to_nobody(seen: Seen) -> str | None:
         return None
     said = wording.BOUNCE_INTRO.find(seen.words[:_FIRST_SENTENCES])
     found = wording.BOUNCE_SUBJECT.find(seen.subject)
-    certain = said and (found or given_back(seen) or wording.SMTP_REPLY.search(seen.words[:_FIRST_PAGE]))
+    first = seen.words[:_FIRST_PAGE]
+    about = given_back(seen) or wording.SMTP_REPLY.search(first) or (_ADDRESS.search(first) and not _greets(seen))
+    certain = said and (found or about)
     return f"null sender; {(found or said or '')[:60]}" if certain or (found and given_back(seen)) else None
 
 
 def told_by_anybody(seen: Seen) -> str | None:
     """Subject and beginning agree, and no person greets: a mail system under a name nobody knows."""
     ending = _ENDING.search(seen.subject)
-    if (seen.by_hand and not ending) or _greets(seen):
+    if ending and _ANSWERS.match(seen.subject):
+        # A gateway puts its ending behind the subject that was there, which may have been an answer's.
+        by_a_person = seen.refers or not _OF_MAIL.search(seen.words[:_FIRST_WORDS])
+    else:
+        by_a_person = (seen.by_hand and not ending) or _greets(seen)
+    if by_a_person:
         return None
     found = ending.group() if ending else wording.BOUNCE_SUBJECT.find(seen.subject)
     begins = wording.BOUNCE_INTRO.find(seen.words[:_FIRST_SENTENCES]) if found else None
@@ -104,7 +114,4 @@ def given_back(seen: Seen) -> str | None:
 
 
 def _greets(seen: Seen) -> bool:
-    return (
-        GREETING.find(seen.words[:60]) is not None
-        or re.match(r"(?:\W{0,3}(?:fwd?|wg|re|aw|tr)\b)", seen.subject) is not None
-    )
+    return GREETING.find(seen.words[:60]) is not None or _ANSWERS.match(seen.subject) is not None

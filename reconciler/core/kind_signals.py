@@ -124,6 +124,8 @@ def _both(subject: re.Pattern[str], words: re.Pattern[str]) -> Callable[[Seen], 
     return sees
 
 
+_ASKS = re.compile(r"[^.!?:]{1,160}\?")
+"""A letter whose first sentence is a question is a person's, whatever its subject."""
 _ROBOT_SAYS = {
     "absence": notice.ABSENCE,
     "machine": notice.MACHINE,
@@ -144,6 +146,8 @@ def _automatic_wording(seen: Seen) -> str | None:
     """
     certain = wording.AUTOMATIC_SUBJECT.match(seen.subject)
     if not certain and not wording.LOOSE_SUBJECT.find(seen.subject):
+        return None
+    if _ASKS.match(seen.words):
         return None
     said = _said(seen)
     plain = len(seen.words) < _ROBOT_LETTER and "?" not in seen.words
