@@ -40,6 +40,16 @@ def test_an_object_a_mail_with_the_keys_of_the_contract(reconciler: Reconciler) 
     assert row["evidence"][0]["signal"] == "rfc3464-delivery-status"
 
 
+def test_the_example_of_the_page_on_kinds_is_what_is_printed(
+    reconciler: Reconciler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, sample = MAILS.parents[1], "tests/mails/bounce/postfix_dsn.eml"
+    monkeypatch.chdir(root)
+    said = reconciler("inspect", sample).out
+    page = (root / "docs" / "kinds.md").read_text(encoding="utf-8")
+    assert f"```console\n$ reconciler inspect {sample}\n{said}```" in page
+
+
 def test_a_mail_of_a_person_may_be_relayed(reconciler: Reconciler) -> None:
     (row,) = _rows(reconciler("inspect", str(MAILS / "human/plain_answer.eml"), "--format", "ndjson").out)
     assert (row["kind"], row["relay"], row["evidence"]) == ("human", True, [])

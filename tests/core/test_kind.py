@@ -10,6 +10,7 @@ import pytest
 from reconciler.core.kind import Classification, Kind, classify
 from reconciler.core.kind_signals import SIGNALS
 from reconciler.core.message import parse
+from tests.mails.samples import Sample, samples
 
 MAILS = Path(__file__).parent.parent / "mails"
 SAMPLES = sorted(MAILS.glob("*/*.eml"))
@@ -32,6 +33,12 @@ def _mail(
 def test_each_sample_is_of_the_kind_its_folder_names(path: Path) -> None:
     found = classify(parse(path.read_bytes()))
     assert found.kind.value == path.parent.name, found.evidence
+
+
+@pytest.mark.parametrize("sample", list(samples()), ids=lambda sample: sample.name)
+def test_each_mail_of_the_tables_is_what_a_person_would_call_it(sample: Sample) -> None:
+    found = classify(parse(sample.raw))
+    assert found.kind.value == sample.kind, found.evidence
 
 
 def test_there_is_a_sample_of_every_kind() -> None:
