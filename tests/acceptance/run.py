@@ -16,6 +16,7 @@ from pathlib import Path
 
 import structlog
 
+from tests.acceptance import story  # noqa: F401 (brings rows)
 from tests.acceptance.rows import ROWS, plug_in
 from tests.rig.certificate import make_certificate
 from tests.rig.dovecot import Dovecot
