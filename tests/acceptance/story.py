@@ -56,7 +56,7 @@ def _forward(world: World) -> str:
     explained(office, "M3", "human", "relay", referral="R1")
     explained(office, "M4", "human", "continue_case", case=case)
     sent = office.json("explain", "message", str(relayed["Message-ID"]))
-    assert (sent["account"]["file"], sent["case"], sent["referral"]) == ("acme.yaml", case, "R1")
+    assert (sent["purpose"], sent["case"], sent["account"]["file"]) == ("relay", case, "acme.yaml"), sent
     return (
         "out-of-office to nobody, reminded, the answer relayed once, the customer's thanks on the case; each explained"
     )
