@@ -44,6 +44,7 @@ class ImapFlow:
         self._idles = "IDLE" in capabilities
         self._newest = 0
         self._listings = 0
+        self._shown: frozenset[str] = frozenset()
 
     @property
     def usable(self) -> bool:
@@ -63,18 +64,23 @@ class ImapFlow:
     def list(self, folder: str, known: Collection[str], since: datetime | None) -> Flow[Listing]:
         """See `base.FlowSession`; raises Trouble(THROTTLED) after an answer that said [THROTTLED] although it was good.
 
-        The whole folder at first and every twenty times; else what has a higher UID than any seen before.
+        The whole folder at first, every twenty times, and as long as a mail of the last listing is not known: nobody
+        has taken it yet. Else what has a higher UID than any seen before.
         """
         if self._talk.told_to_wait:
             raise Trouble(Condition.THROTTLED, f"{self._where} said [THROTTLED] in an answer; it asks to wait")
         yield from self._begin()
         writable = self._settings.after_fetch is not ImapAfterFetch.KEEP
         here = self._selected is not None and (self._selected[0], self._selected[2]) == (folder, writable)
-        if here and known and self._newest and self._listings < _LISTINGS_BETWEEN:
+        is_taken = self._shown.issubset(known)
+        if here and known and is_taken and self._newest and self._listings < _LISTINGS_BETWEEN:
             self._listings += 1
-            return (yield from self._list_newer(folder))
-        self._listings = 0
-        return (yield from self._list_all(folder, known, since, writable=writable))
+            listing = yield from self._list_newer(folder)
+        else:
+            self._listings = 0
+            listing = yield from self._list_all(folder, known, since, writable=writable)
+        self._shown = frozenset(mail.uid for mail in listing.mails)
+        return listing
 
     def fetch(self, listing: Listing, uids: Sequence[str]) -> Flow[Taken]:
         """See `base.FlowSession`; a large mail comes in pieces, and an empty one is an error beside the others."""
@@ -173,7 +179,8 @@ class ImapFlow:
         uidvalidity = yield from self._select(folder, writable=writable)
         following = int(self._talk.codes.get(b"UIDNEXT", b"0") or 0) or None
         present = yield from self._search(since, following)
-        unknown = sorted(present.difference(map(int, known)))
+        # What a UID stood for before it was given out again is remembered under a name that is no number.
+        unknown = sorted(present.difference(int(uid) for uid in known if uid.isdecimal()))
         described = Described()
         for chunk in map(uid_set, uid_groups([str(uid) for uid in unknown])):
             yield from self._fetched(f"UID FETCH {chunk} (RFC822.SIZE INTERNALDATE FLAGS)", described)

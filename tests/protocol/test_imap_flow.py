@@ -174,6 +174,20 @@ def test_after_a_wake_up_only_what_is_new_is_listed() -> None:
     assert [mail.uid for mail in found.mails] == ["12"]
 
 
+def test_mails_that_were_listed_and_not_taken_are_listed_again() -> None:
+    scene = Scene(flow())
+    described = "* 1 FETCH (UID 3 RFC822.SIZE 4)\r\n* 2 FETCH (UID 9 RFC822.SIZE 4)\r\n"
+    work = scene.start(scene.session.list("INBOX", (), None))
+    scene.hears(work, SELECTED)
+    scene.hears(work, "* SEARCH 3 9\r\nR2 OK\r\n")
+    assert len(scene.hears(work, f"{described}R3 OK\r\n").mails) == 2
+
+    work = scene.start(scene.session.list("INBOX", {"3"}, None))
+    scene.hears(work, SELECTED.replace("R1", "R4"))
+    scene.hears(work, "* SEARCH 3 9\r\nR5 OK\r\n")
+    assert [mail.uid for mail in scene.hears(work, f"{described}R6 OK\r\n").mails] == ["9"]
+
+
 def test_a_large_mail_comes_in_pieces(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(imap_flow_bodies, "PIECE", 4)
     listing = Listing("INBOX", 7, (Listed("9", 7),))
