@@ -97,10 +97,10 @@ class _Fetching:
         self._engine = Engine(tools, lambda _line: None)
         self._weights: dict[str, int] = {}
 
-    def refresh(self) -> None:
-        """As `run` does it: read the accounts to fetch and hand them over."""
+    def refresh(self, state: AppliedState) -> None:
+        """As `run` does it: find the accounts to fetch and hand them over."""
         with self._store.read() as connection:
-            fleet = read_fleet(connection, self._registry)
+            fleet = read_fleet(connection, self._registry, state)
         self._engine.set_accounts(fleet.accounts)
         self._weights = {account.unit: account.account.weight for account in fleet.accounts.values()}
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from reconciler.core.errors import ExitCode, worst
+from reconciler.core.revision import NOTHING_APPLIED, AppliedState
 
 
 class Result(StrEnum):
@@ -37,10 +38,14 @@ class UnitOutcome:
 
 @dataclass(frozen=True, slots=True)
 class ApplyResult:
-    """All units' results, `main` first, then by name; and the secrets that accounts name but nobody provides."""
+    """All units' results, `main` first, then by name; and the secrets that accounts name but nobody provides.
+
+    `state` is what runs afterwards.
+    """
 
     tenants: tuple[UnitOutcome, ...]
     secrets_to_provide: tuple[str, ...] = ()
+    state: AppliedState = field(default=NOTHING_APPLIED, repr=False, compare=False)
 
     @property
     def exit_code(self) -> ExitCode:

@@ -79,9 +79,13 @@ def reconcile_once(
             outcomes.append(pass_.block(plans[unit], plans[unit].reason(passed, plan.limits)))
         else:
             outcomes.append(pass_.write(plans[unit]))
-    pass_.tidy(applied)
-    result = ApplyResult(tuple(outcomes), plan.secrets_to_provide)
-    Telling(store, registry, lease, applied, reading, now).tell(result)
+    tidied = pass_.tidy(applied)
+    after = applied
+    if tidied or any(outcome.result in (Result.APPLIED, Result.RETIRED) for outcome in outcomes):
+        with store.read() as connection:
+            after = read_applied(connection, registry)
+    result = ApplyResult(tuple(outcomes), plan.secrets_to_provide, after)
+    Telling(store, lease, applied, reading, now).tell(result)
     return result
 
 
@@ -155,18 +159,22 @@ class _Pass:
         self._stand(plan.tenant, Sync.BLOCKED, reason, plan.target)
         return self._staying(plan.tenant, Result.BLOCKED, plan.digest, reason)
 
-    def tidy(self, applied: AppliedState) -> None:
-        """Let go of what waits for nothing more: units that never ran and are gone, accounts that drained."""
+    def tidy(self, applied: AppliedState) -> bool:
+        """Let go of what waits for nothing more: units that never ran and are gone, accounts that drained.
+
+        Returns whether there may have been something.
+        """
         known = {*self.reading.desired.units, *self.reading.desired.held}
         ghosts = [u.unit for u in self.standing.values() if u.revision is None and u.unit not in known]
         draining = any(a.status is AccountStatus.DRAINING for a in applied.accounts.values())
         if not ghosts and not draining:
-            return
+            return False
         with self.store.write() as connection:
             self.lease.verify(connection)
             for unit in ghosts:
                 forget_unit(connection, unit)
             finish_draining(connection, self.now)
+        return True
 
     def _staying(self, unit: str, result: Result, plan: str | None = None, reason: str = "") -> UnitOutcome:
         runs = self.standing.get(unit)

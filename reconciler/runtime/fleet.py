@@ -51,12 +51,13 @@ class Fleet:
     accounts: Mapping[int, FetchAccount]
 
 
-def read_fleet(connection: Connection, registry: Registry) -> Fleet:
+def read_fleet(connection: Connection, registry: Registry, state: AppliedState | None = None) -> Fleet:
     """The accounts to fetch: those that serve and are enabled, and those that drain.
 
-    An address that drains may share its mailbox with an account that serves; a mailbox is fetched once.
+    `state` is what is applied, if it has just been read. An address that drains may share its mailbox with an account
+    that serves; a mailbox is fetched once.
     """
-    state = read_applied(connection, registry)
+    state = state or read_applied(connection, registry)
     floors = {row.key: row.floor_at for row in connection.execute(select(accounts.c.key, accounts.c.floor_at))}
     serving = [a for a in state.accounts.values() if a.status is AccountStatus.SERVING and a.account.enabled]
     read = {mailbox_identity(a.account) for a in serving} - {None}

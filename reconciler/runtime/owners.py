@@ -14,13 +14,11 @@ from reconciler.core.message import Address
 from reconciler.core.notice import MOST_AN_HOUR, RATE_WINDOW, News, by_recipient, news_of
 from reconciler.core.outcome import ApplyResult
 from reconciler.core.outgoing import AutoSubmitted, OutgoingMail, build
-from reconciler.core.registry import Registry
 from reconciler.core.revision import AppliedAccount, AppliedState
 from reconciler.core.sender import submission_account
 from reconciler.report.notice import notice
 from reconciler.runtime.desired import Reading
 from reconciler.store import notices
-from reconciler.store.applied import read_applied
 from reconciler.store.database import Store
 from reconciler.store.lease import Lease
 
@@ -32,7 +30,6 @@ class Telling:
     """What ran before, and what was read then; `lease` is the right to write down what is told."""
 
     store: Store
-    registry: Registry
     lease: Lease
     before: AppliedState
     reading: Reading
@@ -48,9 +45,9 @@ class Telling:
             return
         with self.store.read() as connection:
             news = news_of(result.tenants, self.reading.findings, notices.read_told(connection), owners)
-            if not news:
-                return
-            after = read_applied(connection, self.registry)
+        if not news:
+            return
+        after = result.state
         sender, via = _sender(after)
         if sender is None or via is None:
             return

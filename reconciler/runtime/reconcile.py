@@ -15,6 +15,7 @@ from reconciler.core.finding import Severity
 from reconciler.core.outcome import ApplyResult, Result
 from reconciler.core.policy import BUILT_IN, Policy
 from reconciler.core.registry import Registry
+from reconciler.core.revision import AppliedState
 from reconciler.runtime.apply import reconcile_once
 from reconciler.runtime.desired import Judge, Reading
 from reconciler.runtime.handing import OnResult
@@ -53,10 +54,16 @@ class ReconcileLoop:
     """Looks, applies and reports; level-triggered: every look compares the whole folder with what runs."""
 
     def __init__(
-        self, source: Source, watcher: Watcher, on_applied: Callable[[], None], observer: Observer = UNOBSERVED
+        self,
+        source: Source,
+        watcher: Watcher,
+        on_applied: Callable[[AppliedState], None],
+        observer: Observer = UNOBSERVED,
     ) -> None:
         self._source, self._watcher, self._on_applied, self._observer = source, watcher, on_applied, observer
         self._seen: tuple[str, Policy, tuple[int, ...]] | None = None
+        # The right to apply is this process's, so nobody else changes what runs between two looks.
+        self._applied: AppliedState | None = None
         self._reader, self._judge = Reader(), Judge(source.registry)
 
     def run(self, stop: threading.Event) -> None:
@@ -98,7 +105,8 @@ class ReconcileLoop:
             return
         loaded = self._reader.read(listing)
         with source.store.read() as connection:
-            applied = read_applied(connection, source.registry)
+            # Known again only once all has gone well: whoever fails half-way may have written.
+            applied, self._applied = self._applied or read_applied(connection, source.registry), None
             effective = judge_effective(connection, source.place, loaded, self._judge, applied, now, policy)
         reading = effective.reading
         settling = _settling(source.place, reading, now, source.settle)
@@ -116,6 +124,7 @@ class ReconcileLoop:
             over=effective.over,
             applied=applied,
         )
+        self._applied = result.state
         self._report(result)
         source.on_result(reading, result)
         # A settling file is looked at again soon, a blocked unit may be acknowledged in the meantime.
@@ -138,12 +147,14 @@ class ReconcileLoop:
             log.info("accounts.purged", accounts=purged)
         if retired:
             log.info("accounts.drained", accounts=list(retired))
-            self._on_applied()
+            with source.store.read() as connection:
+                self._applied = read_applied(connection, source.registry)
+            self._on_applied(self._applied)
 
     def _report(self, result: ApplyResult) -> None:
         # First the engine, then the log: what is logged as applied holds for the next step.
         if any(o.result in (Result.APPLIED, Result.RETIRED) for o in result.tenants):
-            self._on_applied()
+            self._on_applied(result.state)
         for outcome in result.tenants:
             if outcome.result is not Result.UNCHANGED:
                 log.info(

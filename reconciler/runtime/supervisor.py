@@ -18,6 +18,7 @@ from reconciler.core.fetch import StepLine
 from reconciler.core.heartbeat import Loop
 from reconciler.core.outbox import DeliveryLine
 from reconciler.core.registry import Registry
+from reconciler.core.revision import AppliedState
 from reconciler.core.suspension import fetchable
 from reconciler.protocol.base import ProtocolPlugin
 from reconciler.runtime.access import Tokens
@@ -203,10 +204,10 @@ class Supervisor:
         self._place.renew()
         self._watcher.wake()
 
-    def _refresh(self) -> None:
+    def _refresh(self, state: AppliedState | None = None) -> None:
         """Give the engine the accounts of the state that is applied now, but for those that are suspended."""
         with self._house.store.read() as connection:
-            fleet = read_fleet(connection, self._house.registry)
+            fleet = read_fleet(connection, self._house.registry, state)
             suspensions = in_force(connection, utc_now())
         self._engine.set_accounts(fetchable(fleet.accounts, suspensions))
 

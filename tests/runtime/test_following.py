@@ -59,7 +59,7 @@ class Following:
         )
         self.loop = ReconcileLoop(source, Watcher(None, 5.0), self._applied, self.outcomes)
 
-    def _applied(self) -> None:
+    def _applied(self, _state: AppliedState) -> None:
         self.applied += 1
 
     def look(self) -> str:
