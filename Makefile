@@ -30,13 +30,13 @@ demo: $(STAMP) ## play the whole story on loopback servers (DEMO="--keep" goes o
 run: $(STAMP) ## run the system over ./accounts.d until Ctrl-C
 	@$(BIN)/reconciler run
 
-# Three at a time on two cores: a good part of the tests waits for a server or a deadline.
+# Four at a time on two cores: a good part of the tests waits for a server or a deadline.
 test: $(STAMP) ## every test, with a real Dovecot; installs it when root or in CI
 	@sh tests/rig/install.sh
-	@$(BIN)/pytest -n 3 --dist loadgroup $(TESTS)
+	@$(BIN)/pytest -n 4 --dist loadgroup $(TESTS)
 
 test-fast: $(STAMP) ## the tests that need no server
-	@$(BIN)/pytest -n 3 --dist loadgroup -m 'not real and not slow' $(TESTS)
+	@$(BIN)/pytest -n 4 --dist loadgroup -m 'not real and not slow' $(TESTS)
 
 acceptance: $(STAMP) ## play every row of the manual on a real Dovecot and SMTP server and print a table (ROWS='name …')
 	@sh tests/rig/install.sh

@@ -17,7 +17,7 @@ from reconciler.demo.story import ACTS, UNKNOWN, USERS, Act
 
 Say = Callable[[str], None]
 
-_DISABLED_SECONDS = 4.0
+_DISABLED_SECONDS = 2.0
 """How long an act that was not played is waited for: nothing is going to come, and the story ends with it."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import logging
 import os
@@ -217,7 +218,9 @@ def family(pid: int) -> list[Path]:
     found = [Path(f"/proc/{pid}")]
     for folder in found:
         for task in (folder / "task").iterdir():
-            found += [Path(f"/proc/{child}") for child in (task / "children").read_text().split()]
+            # A thread may end while its process is looked at.
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                found += [Path(f"/proc/{child}") for child in (task / "children").read_text().split()]
     return [folder for folder in found if os.access(folder / "environ", os.R_OK)]
 
 
