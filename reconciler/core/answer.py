@@ -30,7 +30,7 @@ def decide_answer(
     referral: ReferralView,
 ) -> Decision:
     """Decide a mail with the referral's token: a forward's answer is relayed, an inquiry's goes to the agent."""
-    base = replace(base, referral_id=referral.id, seen_state=referral.state)
+    base = Decision(Action.HOLD, base.tenant, base.case_id, referral.id, seen_state=referral.state)
     if classification.kind in NO_PERSON:
         return _report(base, classification, referral)
     if not context.is_released:
@@ -43,12 +43,11 @@ def decide_answer(
     if referral.state is ReferralState.WITHDRAWN:
         return held(base, HoldReason.WITHDRAWN, "the referral was withdrawn")
     late = referral.state is ReferralState.EXPIRED or correlation.expired
-    answered = replace(base, event=ReferralEvent.ANSWER, late=late)
     if referral.kind is ReferralKind.INQUIRY:
-        return replace(answered, action=Action.TO_AGENT)
+        return replace(base, action=Action.TO_AGENT, event=ReferralEvent.ANSWER, late=late)
     if not context.is_released and (doubt := _doubt_about_time(message, context, referral, late=late)):
         return held(base, *doubt)
-    return replace(answered, action=Action.RELAY)
+    return replace(base, action=Action.RELAY, event=ReferralEvent.ANSWER, late=late)
 
 
 def _doubt_about_author(

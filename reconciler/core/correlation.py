@@ -4,7 +4,7 @@ happens to it then. Every rung is tried and what it gave is kept, whichever deci
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -117,6 +117,11 @@ _PLACES = {
 }
 
 
+_MISSED: Mapping[Rung, Sequence[Tried]] = {
+    rung: (Tried(rung, TriedResult.MISSED, why),) for rung, why in _PLACES.items()
+}
+
+
 @dataclass(slots=True)
 class _Search:
     """What the rungs have given so far."""
@@ -134,10 +139,10 @@ class _Search:
 
     def finished(self) -> tuple[Tried, ...]:
         """All rungs in their order, those without anything as missed."""
-        seen = {tried.rung for tried in self.tried}
-        missed = [Tried(rung, TriedResult.MISSED, why) for rung, why in _PLACES.items() if rung not in seen]
-        order = list(_PLACES)
-        return tuple(sorted([*self.tried, *missed], key=lambda tried: order.index(tried.rung)))
+        by_rung: dict[Rung, list[Tried]] = {}
+        for tried in self.tried:
+            by_rung.setdefault(tried.rung, []).append(tried)
+        return tuple(tried for rung, missed in _MISSED.items() for tried in by_rung.get(rung, missed))
 
 
 def correlate(
@@ -167,14 +172,14 @@ def correlate(
             _try_tag(search, tag, tagged if own_tenant is not None else None, writer, keys)
     hop, tried = max(search.hops, default=None), search.finished()
     evidence = tuple(t.detail for t in tried if t.result is not TriedResult.MISSED)
-    undecided = Correlation(Outcome.NONE, None, None, None, None, None, False, None, hop, evidence, tried)
+    nothing = (None, None, None, None, None, False, None, hop)
     if any(t.result is TriedResult.FORGED for t in tried):
-        return replace(undecided, outcome=Outcome.FORGED)
+        return Correlation(Outcome.FORGED, *nothing, evidence, tried)
     if not search.signs:
-        return undecided
+        return Correlation(Outcome.NONE, *nothing, evidence, tried)
     if disagreement := _disagreement(search.signs, own_tenant):
-        return replace(undecided, outcome=Outcome.CONFLICT, evidence=(*evidence, disagreement))
-    return _match(search.signs, undecided)
+        return Correlation(Outcome.CONFLICT, *nothing, (*evidence, disagreement), tried)
+    return _match(search.signs, hop, evidence, tried)
 
 
 def _try_token(
@@ -260,16 +265,19 @@ def _disagreement(signs: Sequence[_Sign], own_tenant: str | None) -> str | None:
     return None
 
 
-def _match(signs: Sequence[_Sign], undecided: Correlation) -> Correlation:
+def _match(signs: Sequence[_Sign], hop: int | None, evidence: tuple[str, ...], tried: tuple[Tried, ...]) -> Correlation:
     strongest = signs[0]
-    return replace(
-        undecided,
-        outcome=Outcome.MATCH,
-        tenant=strongest.tenant,
-        case_id=strongest.case_id,
-        referral_id=next((sign.referral_id for sign in signs if sign.referral_id is not None), None),
-        purpose=strongest.purpose,
-        rung=strongest.rung,
-        expired=strongest.expired,
-        token_id=strongest.token_id,
+    referral = next((sign.referral_id for sign in signs if sign.referral_id is not None), None)
+    return Correlation(
+        Outcome.MATCH,
+        strongest.tenant,
+        strongest.case_id,
+        referral,
+        strongest.purpose,
+        strongest.rung,
+        strongest.expired,
+        strongest.token_id,
+        hop,
+        evidence,
+        tried,
     )

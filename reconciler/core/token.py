@@ -178,10 +178,12 @@ def find_tokens(head: Head, extra_ids: Sequence[str] = ()) -> tuple[FoundToken, 
     `extra_ids` are the Message-IDs of the original that a delivery report encloses.
     """
     found: dict[tuple[str, int | None, str | None], FoundToken] = {}
-    for candidate in _candidates(head, extra_ids):
-        found.setdefault((candidate.token, candidate.hop, candidate.instance), candidate)
-        if len(found) == MOST_TOKENS:
-            break
+    for rung, where, token, hop, instance in _candidates(head, extra_ids):
+        # What In-Reply-To says stands in References again.
+        if (token, hop, instance) not in found:
+            found[token, hop, instance] = FoundToken(rung, token[:2], _record_id(token), token, hop, instance, where)
+            if len(found) == MOST_TOKENS:
+                break
     return tuple(found.values())
 
 
@@ -208,13 +210,17 @@ def hop_hint(head: Head) -> int:
     return max((int(shape[2]) for shape in shapes if shape), default=0)
 
 
-def _candidates(head: Head, extra_ids: Sequence[str]) -> Iterator[FoundToken]:
+_Candidate = tuple[Rung, str, str, int | None, str | None]
+"""Rung, where it stands, the token, and of a Message-ID its hop count and instance."""
+
+
+def _candidates(head: Head, extra_ids: Sequence[str]) -> Iterator[_Candidate]:
     addresses = [("Delivered-To", address) for address in head.delivered_to]
     addresses += [("To", to.address) for to in head.to] + [("Cc", cc.address) for cc in head.cc]
     for where, address in addresses:
         local = address.strip("<> \t").rpartition("@")[0]
         if shape := _IN_LOCAL_PART.fullmatch(local[-(TOKEN_LENGTH + 64) :]):
-            yield _found(Rung.RECIPIENT_TOKEN, where, shape[1])
+            yield Rung.RECIPIENT_TOKEN, where, shape[1].lower(), None, None
     newest_first = tuple(reversed(head.references[-MOST_REFERENCES:]))
     for rung, where, ids in (
         (Rung.IN_REPLY_TO, "In-Reply-To", head.in_reply_to),
@@ -223,13 +229,11 @@ def _candidates(head: Head, extra_ids: Sequence[str]) -> Iterator[FoundToken]:
     ):
         for message_id in ids:
             if shape := _IN_MESSAGE_ID.fullmatch(message_id.strip()):
-                yield _found(rung, where, shape[1], int(shape[2]), shape[3].lower())
+                yield rung, where, shape[1].lower(), int(shape[2]), shape[3].lower()
 
 
-def _found(rung: Rung, where: str, text: str, hop: int | None = None, instance: str | None = None) -> FoundToken:
-    token = text.lower()
-    ident = int.from_bytes(_bytes(token)[:_ID_BYTES], "big")
-    return FoundToken(rung, token[:2], ident, token, hop, instance, where)
+def _record_id(token: str) -> int:
+    return int.from_bytes(_bytes(token)[:_ID_BYTES], "big")
 
 
 def _bytes(token: str) -> bytes:
