@@ -380,6 +380,8 @@ class Dovecot:
 
     def bodies_fetched(self, user: str) -> int:
         """How many bodies others than the rig have fetched over IMAP; waits until the user's sessions have ended."""
-        wait_until(lambda: not self._open_sessions(user), f"the sessions of {user} have ended")
-        logins = self._logins(user)
-        return sum(count for session, count in self._ended(user).items() if logins[session] != self.own_port)
+        # Logins and ends are told by processes of their own, so an end may stand in the log before its login.
+        wait_until(lambda: self._logins(user).keys() == self._ended(user).keys(), f"the sessions of {user} have ended")
+        # What ends only now is the rig's own last look.
+        logins, ended = self._logins(user), self._ended(user)
+        return sum(count for session, count in ended.items() if logins.get(session, self.own_port) != self.own_port)
