@@ -72,10 +72,9 @@ def validate(
     folder = Path(directory or accounts)
     loaded = load_policy(policy)
     place = place_of(folder, git, branch, path, git_dir, rev)
-    if probe:
-        found = checked(_probed(place, loaded.policy or BUILT_IN), folder if git is None else path)
-    else:
-        found = checked(check_place(place, registry(), loaded.policy or BUILT_IN), folder if git is None else path)
+    rules = loaded.policy or BUILT_IN
+    place_found = _probed(place, rules) if probe else check_place(place, registry(), rules)
+    found = checked(place_found, folder if git is None else path)
     found = replace(found, findings=(*_seen_from(folder, loaded.findings), *found.findings))
     typer.echo(_rendered(found, output), nl=False)
     raise typer.Exit(_exit_code(found, strict=strict))

@@ -151,6 +151,7 @@ def _uses_below(value: Any, path: str, here: tuple[Destination, ...]) -> Iterato
 
 
 def destination(model: BaseModel, path: str) -> Destination:
+    """Where the secrets of a settings block go; `path` is the block's, and stands for a host where it names none."""
     host = getattr(model, "host", None)
     if not isinstance(host, str):
         return Destination(f"{path}: {_plain_settings(model)}", 0, "")

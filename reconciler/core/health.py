@@ -40,3 +40,8 @@ class Refused(Permanent):
     def __init__(self, condition: Condition, message: str) -> None:
         super().__init__(message)
         self.condition = condition
+
+
+def condition_of(error: Exception, otherwise: Condition = Condition.UNREACHABLE) -> Condition:
+    """The condition that an error stands for; `otherwise` if it names none."""
+    return error.condition if isinstance(error, Trouble | Refused) else otherwise

@@ -81,7 +81,7 @@ def told_by_anybody(seen: Seen) -> str | None:
     ending = _ENDING.search(seen.subject)
     if ending and _ANSWERS.match(seen.subject):
         # A gateway puts its ending behind the subject that was there, which may have been an answer's.
-        by_a_person = seen.refers or not _OF_MAIL.search(seen.words[:_FIRST_WORDS])
+        by_a_person = seen.refers or _salutes(seen) or not _OF_MAIL.search(seen.words[:_FIRST_WORDS])
     else:
         by_a_person = (seen.by_hand and not ending) or _greets(seen)
     if by_a_person:
@@ -114,4 +114,8 @@ def given_back(seen: Seen) -> str | None:
 
 
 def _greets(seen: Seen) -> bool:
-    return GREETING.find(seen.words[:60]) is not None or _ANSWERS.match(seen.subject) is not None
+    return _salutes(seen) or _ANSWERS.match(seen.subject) is not None
+
+
+def _salutes(seen: Seen) -> bool:
+    return GREETING.find(seen.words[:60]) is not None

@@ -124,8 +124,8 @@ def _both(subject: re.Pattern[str], words: re.Pattern[str]) -> Callable[[Seen], 
     return sees
 
 
-_ASKS = re.compile(r"[^.!?:]{1,160}\?")
-"""A letter whose first sentence is a question is a person's, whatever its subject."""
+_NOT_SAID = re.compile(r"[\"„“«][^\"„“”»]{3,120}[\"“”»]|[^.!?]{1,300}\?")
+"""What stands in quotation marks or in a question is said of a machine, by a person."""
 _ROBOT_SAYS = {
     "absence": notice.ABSENCE,
     "machine": notice.MACHINE,
@@ -135,8 +135,8 @@ _ROBOT_SAYS = {
 }
 
 
-def _said(seen: Seen) -> list[str]:
-    return [name for name, words in _ROBOT_SAYS.items() if words.find(seen.words)]
+def _said(text: str) -> list[str]:
+    return [name for name, words in _ROBOT_SAYS.items() if words.find(text)]
 
 
 def _automatic_wording(seen: Seen) -> str | None:
@@ -147,9 +147,7 @@ def _automatic_wording(seen: Seen) -> str | None:
     certain = wording.AUTOMATIC_SUBJECT.match(seen.subject)
     if not certain and not wording.LOOSE_SUBJECT.find(seen.subject):
         return None
-    if _ASKS.match(seen.words):
-        return None
-    said = _said(seen)
+    said = _said(_NOT_SAID.sub(" ", seen.words))
     plain = len(seen.words) < _ROBOT_LETTER and "?" not in seen.words
     tells = len(said) >= 2 and ("absence" in said or "machine" in said)
     return f"{seen.subject[:50]} / {', '.join(said)}" if (certain and said) or (plain and tells) else None
@@ -160,7 +158,7 @@ def _automatic_letter(seen: Seen) -> str | None:
     if len(seen.words) > _NOTICE or not seen.words or "?" in seen.words:
         return None
     first = seen.words[:_NOTICE_BEGINS]
-    said = _said(seen)
+    said = _said(seen.words)
     away = notice.ABSENCE.find(first) is not None and "redirect" in said and ("thanks" in said or "machine" in said)
     machine = "machine" in said and "received" in said and "thanks" in said
     return f"letter / {', '.join(said)}" if away or machine else None

@@ -22,11 +22,8 @@ from reconciler.protocol.tls import context_for
 
 def logged_in_client(settings: ImapSettings, secret: Secret, limits: Limits, where: str) -> IMAPClient:
     """Connect, protect the connection as `settings.security` says, and log in; raises what `open_session` raises."""
-    with translated(where, "connect"):
-        client = _connected(settings, limits)
+    client = _protected_client(settings, limits, where)
     try:
-        with translated(where, "start TLS"):
-            _protect(client, settings, where)
         _log_in(client, settings, secret, where)
         with translated(where, "ask for capabilities"):
             client.capabilities()
@@ -37,13 +34,10 @@ def logged_in_client(settings: ImapSettings, secret: Secret, limits: Limits, whe
 
 
 def greet(settings: ImapSettings, limits: Limits) -> frozenset[str]:
-    """Connect, protect the connection, and say goodbye without a login; what the server announces until then."""
+    """Connect, protect the connection, and leave without a login; what the server announces until then, in capitals."""
     where = f"IMAP server {settings.host}:{settings.effective_port}"
-    with translated(where, "connect"):
-        client = _connected(settings, limits)
+    client = _protected_client(settings, limits, where)
     try:
-        with translated(where, "start TLS"):
-            _protect(client, settings, where)
         with translated(where, "ask for capabilities"):
             return frozenset(name.decode("ascii", "replace").upper() for name in client.capabilities())
     finally:
@@ -56,6 +50,18 @@ def drop(client: IMAPClient) -> None:
         client.shutdown()
     except OSError:
         return
+
+
+def _protected_client(settings: ImapSettings, limits: Limits, where: str) -> IMAPClient:
+    with translated(where, "connect"):
+        client = _connected(settings, limits)
+    try:
+        with translated(where, "start TLS"):
+            _protect(client, settings, where)
+    except BaseException:
+        drop(client)
+        raise
+    return client
 
 
 def _connected(settings: ImapSettings, limits: Limits) -> IMAPClient:

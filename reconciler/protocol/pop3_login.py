@@ -38,11 +38,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 def logged_in_client(settings: Pop3Settings, secret: Secret, limits: Limits, where: str) -> poplib.POP3:
     """Connect, protect the connection as `settings.security` says, and log in; raises what `open_session` raises."""
-    with translated(where, "connect"):
-        client = _connected(settings, limits)
+    client = _protected_client(settings, limits, where)
     try:
-        with translated(where, "start TLS"):
-            _protect(client, settings, where)
         _log_in(client, settings, secret, where)
     except BaseException:
         drop(client)
@@ -51,13 +48,10 @@ def logged_in_client(settings: Pop3Settings, secret: Secret, limits: Limits, whe
 
 
 def greet(settings: Pop3Settings, limits: Limits) -> frozenset[str]:
-    """Connect, protect the connection, and leave without a login; what the server announces until then."""
+    """Connect, protect the connection, and leave without a login; what the server announces until then, in capitals."""
     where = f"POP3 server {settings.host}:{settings.effective_port}"
-    with translated(where, "connect"):
-        client = _connected(settings, limits)
+    client = _protected_client(settings, limits, where)
     try:
-        with translated(where, "start TLS"):
-            _protect(client, settings, where)
         with translated(where, "ask for capabilities"):
             return frozenset(capabilities(client) or ())
     finally:
@@ -97,6 +91,18 @@ def seconds_between_logins(known: Capabilities | None) -> float:
     """LOGIN-DELAY (RFC 2449 section 6.5); 0 if the server names none."""
     arguments = (known or {}).get("LOGIN-DELAY", ())
     return float(arguments[0]) if arguments and re.fullmatch("[0-9]{1,7}", arguments[0]) else 0.0
+
+
+def _protected_client(settings: Pop3Settings, limits: Limits, where: str) -> poplib.POP3:
+    with translated(where, "connect"):
+        client = _connected(settings, limits)
+    try:
+        with translated(where, "start TLS"):
+            _protect(client, settings, where)
+    except BaseException:
+        drop(client)
+        raise
+    return client
 
 
 def _connected(settings: Pop3Settings, limits: Limits) -> poplib.POP3:

@@ -53,16 +53,13 @@ def open_connection(settings: SmtpSettings, secret: Secret | None, limits: Limit
     Raises Refused(SECRET_MISSING, TLS_FAILED, AUTH_FAILED) or
     Trouble(UNREACHABLE, TIMED_OUT, TLS_FAILED, THROTTLED, PROTOCOL_ERROR).
     """
-    where = f"SMTP server {settings.host}:{settings.effective_port}"
+    where = _where(settings)
     if settings.username is not None and secret is None:
         raise Refused(
             Condition.SECRET_MISSING, f"{where} needs the password of {settings.username}; provide the secret"
         )
-    with _translated(where):
-        client = _connected(settings, limits)
+    client = _protected_client(settings, limits)
     try:
-        with _translated(where):
-            _protect(client, settings, where)
         if settings.username is not None and secret is not None:
             _log_in(client, settings, settings.username, secret, where)
     except BaseException:
@@ -72,16 +69,27 @@ def open_connection(settings: SmtpSettings, secret: Secret | None, limits: Limit
 
 
 def greet(settings: SmtpSettings, limits: Limits) -> frozenset[str]:
-    """Connect, protect the connection, and leave without a login; the extensions that the server offers until then."""
-    where = f"SMTP server {settings.host}:{settings.effective_port}"
+    """Connect, protect the connection, and leave without a login; the extensions offered until then, in capitals."""
+    client = _protected_client(settings, limits)
+    client.close()
+    return frozenset(name.upper() for name in client.esmtp_features)
+
+
+def _where(settings: SmtpSettings) -> str:
+    return f"SMTP server {settings.host}:{settings.effective_port}"
+
+
+def _protected_client(settings: SmtpSettings, limits: Limits) -> smtplib.SMTP:
+    where = _where(settings)
     with _translated(where):
         client = _connected(settings, limits)
     try:
         with _translated(where):
             _protect(client, settings, where)
-        return frozenset(name.upper() for name in client.esmtp_features)
-    finally:
+    except BaseException:
         client.close()
+        raise
+    return client
 
 
 class SmtpConnection:

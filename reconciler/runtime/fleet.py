@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -78,10 +78,14 @@ def read_account(connection: Connection, registry: Registry, label: str) -> Fetc
 
 def looking(account: FetchAccount, folder: str | None = None) -> FetchAccount:
     """The account with its folders, or one of them, to be left as they are: these are opened read-only."""
-    block = cast("Any", account.account.block)
+    block = read_only(account.account.block, folder)
+    return replace(account, account=account.account.model_copy(update={account.account.protocol: block}))
+
+
+def read_only(block: Any, folder: str | None = None) -> Any:
+    """A protocol's settings with its folders, or one of them, to be left as they are; without folders as it is."""
     if not hasattr(block, "folders"):
-        return account
+        return block
     changes: dict[str, Any] = {"folders": (folder,)} if folder is not None else {}
     keep = type(block.after_fetch)("keep")
-    block = block.model_copy(update={"after_fetch": keep, "move_to": None, **changes})
-    return replace(account, account=account.account.model_copy(update={account.account.protocol: block}))
+    return block.model_copy(update={"after_fetch": keep, "move_to": None, **changes})

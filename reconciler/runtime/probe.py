@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from reconciler.core.errors import Invalid, ReconcilerError
-from reconciler.core.health import Condition
+from reconciler.core.health import Condition, condition_of
 from reconciler.core.kind import classify
 from reconciler.core.message import Address, parse
 from reconciler.core.outbox import Outcome
@@ -88,7 +88,7 @@ class Prober:
                 waiting = {folder: self._waiting(session, folder) for folder in self._folders()}
                 return FetchProbe(protocol, Condition.OK, "", session.capabilities, waiting)
         except ReconcilerError as error:
-            return FetchProbe(protocol, _condition(error), str(error), frozenset(), {})
+            return FetchProbe(protocol, condition_of(error), str(error), frozenset(), {})
 
     def _folders(self) -> tuple[str, ...]:
         folders: tuple[str, ...] = getattr(self._account.account.block, "folders", ("",))
@@ -115,7 +115,7 @@ class Prober:
         try:
             connection = self._connected(via)
         except ReconcilerError as error:
-            return SendProbe(via.label, _condition(error), str(error), False, (), None)
+            return SendProbe(via.label, condition_of(error), str(error), False, (), None)
         offer = connection.offer
         connection.close()
         return SendProbe(via.label, Condition.OK, "", offer.tls, offer.auth, offer.size)
@@ -224,7 +224,3 @@ class Prober:
         listing = session.list(folder, before, self._tools.clock() - _SLACK)
         small = [mail.uid for mail in listing.mails if (mail.size or 0) <= _MOST_BYTES]
         return (fetched.raw for fetched in session.fetch(listing, small))
-
-
-def _condition(error: ReconcilerError) -> Condition:
-    return getattr(error, "condition", Condition.UNREACHABLE)

@@ -17,13 +17,14 @@ from reconciler.core.binding import Destination, Use, destination, may_log_in, u
 from reconciler.core.endpoint import SmtpSettings
 from reconciler.core.errors import ReconcilerError
 from reconciler.core.finding import Finding
-from reconciler.core.health import Condition
+from reconciler.core.health import Condition, condition_of
 from reconciler.core.policy import Policy
 from reconciler.core.probe import Tried
 from reconciler.core.revision import Bindings, DesiredState, Slice
 from reconciler.protocol.base import Limits, ProtocolPlugin
 from reconciler.protocol.smtp import greet, open_connection
 from reconciler.runtime.access import Access
+from reconciler.runtime.fleet import read_only
 
 _AT_ONCE = 16
 _LIMITS = Limits(connect=10.0, command=20.0)
@@ -109,7 +110,7 @@ class Trial:
                 return replace(tried, logged_in=self._submits(named.settings, named.slice.unit, self._access))
             return self._looked(named, tried, self._access)
         except ReconcilerError as error:
-            return replace(tried, condition=_condition(error), reason=str(error), logged_in=True)
+            return replace(tried, condition=condition_of(error), reason=str(error), logged_in=True)
 
     def _may(self, named: Named) -> bool:
         def bound(secret: str) -> Collection[Destination]:
@@ -122,13 +123,11 @@ class Trial:
         return True
 
     def _looked(self, named: Named, tried: Tried, access: Access) -> Tried:
-        opener = self._plugins[named.account.protocol].load()
+        opener, settings = self._plugins[named.account.protocol].load(), read_only(named.settings)
         with closing(
-            access.log_in(
-                named.slice.unit, named.settings, _LIMITS, lambda secret: opener(named.settings, secret, _LIMITS)
-            )
+            access.log_in(named.slice.unit, settings, _LIMITS, lambda secret: opener(settings, secret, _LIMITS))
         ) as session:
-            folders = getattr(named.settings, "folders", ("",))
+            folders = getattr(settings, "folders", ("",))
             waiting = {folder: len(session.list(folder, (), None).mails) for folder in folders}
             capabilities = tuple(sorted(session.capabilities)) or tried.capabilities
         return replace(tried, logged_in=True, waiting=waiting, capabilities=capabilities)
@@ -154,9 +153,5 @@ def _greeted(named: Named) -> Tried:
     try:
         capabilities = named.greet(named.settings, _LIMITS)
     except ReconcilerError as error:
-        return Tried("", "", address, _condition(error), str(error))
+        return Tried("", "", address, condition_of(error), str(error))
     return Tried("", "", address, Condition.OK, "", tuple(sorted(capabilities)))
-
-
-def _condition(error: ReconcilerError) -> Condition:
-    return getattr(error, "condition", Condition.UNREACHABLE)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from reconciler.core.errors import Permanent, ReconcilerError, Unavailable
 from reconciler.core.fetch import Choice, Fetched, Listed, Listing, StartRule, choose, fitting, floor_of
-from reconciler.core.health import Condition, Refused, Trouble
+from reconciler.core.health import Condition, Refused, Trouble, condition_of
 from reconciler.core.resync import is_renumbered
 from reconciler.protocol.base import Acknowledged, ProtocolPlugin
 from reconciler.runtime.access import Access, Tokens
@@ -384,7 +384,7 @@ def _named(uids: Collection[str]) -> str:
 def failed(account_key: int, error: Exception) -> StepReport:
     """The report of a step that ended with an exception; only a Refused is permanent."""
     otherwise = Condition.STORE_UNWELL if isinstance(error, Unavailable) else Condition.PROTOCOL_ERROR
-    condition = error.condition if isinstance(error, Trouble | Refused) else otherwise
+    condition = condition_of(error, otherwise)
     wait = error.retry_after if isinstance(error, Trouble) else None
     reason = str(error) if isinstance(error, ReconcilerError) else f"{type(error).__name__} in the fetch engine"
     return StepReport(account_key, 0, None, condition, reason, True, isinstance(error, Permanent), wait)
