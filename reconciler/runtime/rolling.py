@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -17,10 +18,12 @@ from reconciler.core.revision import AppliedState, canonical
 from reconciler.core.rollback import Rollback, sort_out
 from reconciler.runtime.desired import Judge, Reading
 from reconciler.source.files import Loaded, Place, Reader, UnitFiles
-from reconciler.source.yaml_reader import read_yaml
+from reconciler.source.yaml_reader import SIZE_CAP, read_yaml
 from reconciler.store import rollbacks
 
-_ACCOUNTS_A_FILE = 20
+_BYTES_A_FILE = SIZE_CAP // 2
+_NOT_IN_YAML = re.compile("[\x7f-\xa0\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+"""What JSON writes as it is and YAML 1.2 (5.1, 5.4) takes for something else, or not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +86,26 @@ def _files(rollback: Rollback) -> Iterator[tuple[str, dict[str, Any]]]:
         return
     listed = document.pop("accounts", [])
     head = {"version": document["version"], "tenant": unit}
-    for first in range(0, len(listed), _ACCOUNTS_A_FILE):
-        name = f"{unit}/revision-{rollback.revision}-{first:05}.yaml"
-        yield name, head | {"accounts": listed[first : first + _ACCOUNTS_A_FILE]}
+    for first, some in _shares(listed):
+        yield f"{unit}/revision-{rollback.revision}-{first:05}.yaml", head | {"accounts": some}
     yield f"{unit}/tenant.yaml", document
 
 
+def _shares(accounts: list[dict[str, Any]]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """The accounts in shares that are each a file's size at most, with the position of its first; one at the least."""
+    first, some, size = 0, list[dict[str, Any]](), 0
+    for position, account in enumerate(accounts):
+        its = len(_text(account))
+        if some and size + its > _BYTES_A_FILE:
+            yield first, some
+            first, some, size = position, [], 0
+        some.append(account)
+        size += its
+    if some:
+        yield first, some
+
+
 def _text(data: dict[str, Any]) -> bytes:
-    return json.dumps(data, indent=1).encode("ascii")
+    # As few bytes as the files had: what they may hold, this holds too.
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
