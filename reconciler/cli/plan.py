@@ -33,6 +33,7 @@ from reconciler.cli.options import (
 
 if TYPE_CHECKING:
     from reconciler.core.plan import Plan
+    from reconciler.core.policy import Policy
     from reconciler.core.probe import Tried
     from reconciler.core.snapshot import Base
     from reconciler.report.findings import Checked
@@ -118,36 +119,41 @@ def plan(
     place = place_of(folder, git, branch, path, git_dir, rev)
     rules = read_policy(policy)
     planned = plan_once(place, against, models, secret_check(secrets), rules, now=utc_now())
-    tried = None
-    if probe:
-        from reconciler.cli.probe import try_changed
-
-        planned, tried = try_changed(planned, rules, secrets)
+    planned, tried = _tried(planned, rules, secrets) if probe else (planned, None)
     _show_beside(planned)
     if out is not None:
         write_file(out, plan_json(planned.plan, planned.acknowledged))
     found = checked(planned.reading, folder if git is None else path)
     text = _rendered(planned.plan, planned.acknowledged, found, output)
     if output is not PlanFormat.MARKDOWN:
-        text = _with_more(text, planned, TextOrJson(output.value), (state, replay), tried)
+        text = _with_replay(text, planned, state, replay, TextOrJson(output.value))
+        text = _with_servers(text, tried, TextOrJson(output.value))
     typer.echo(text, nl=False)
     raise typer.Exit(planned.exit_code(changes_count=exit_code).value)
 
 
-def _with_more(
-    text: str, planned: Planned, output: TextOrJson, replay: tuple[str, str | None], tried: list[Tried] | None
-) -> str:
-    """The plan's text or JSON with what was asked for beside it."""
-    state, age = replay
-    if age is not None:
-        from reconciler.cli.replay import with_replay
+def _tried(planned: Planned, rules: Policy, secrets: Path) -> tuple[Planned, list[Tried]]:
+    from reconciler.cli.probe import try_changed
 
-        text = with_replay(text, planned.reading, state, age, output)
-    if tried is not None:
-        from reconciler.cli.probe import with_servers
+    return try_changed(planned, rules, secrets)
 
-        text = with_servers(text, tried, output)
-    return text
+
+def _with_replay(text: str, planned: Planned, state: str, age: str | None, output: TextOrJson) -> str:
+    """The plan with what its rules would have done, if that was asked for."""
+    if age is None:
+        return text
+    from reconciler.cli.replay import with_replay
+
+    return with_replay(text, planned.reading, state, age, output)
+
+
+def _with_servers(text: str, tried: list[Tried] | None, output: TextOrJson) -> str:
+    """The plan with what was found of its servers, if they were tried."""
+    if tried is None:
+        return text
+    from reconciler.cli.probe import with_servers
+
+    return with_servers(text, tried, output)
 
 
 def _show_beside(planned: Planned) -> None:

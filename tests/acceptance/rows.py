@@ -24,14 +24,20 @@ Row = Callable[[World], str]
 ROWS: dict[str, Row] = {}
 
 
-def row(name: str) -> Callable[[Row], Row]:
-    """Add the function to the table under this name."""
+def adding_to(table: dict[str, Row]) -> Callable[[str], Callable[[Row], Row]]:
+    """A decorator that adds a function to the table under a name."""
 
-    def add(function: Row) -> Row:
-        ROWS[name] = function
-        return function
+    def named(name: str) -> Callable[[Row], Row]:
+        def add(function: Row) -> Row:
+            table[name] = function
+            return function
 
-    return add
+        return add
+
+    return named
+
+
+row = adding_to(ROWS)
 
 
 def change(office: Office, **keys: Any) -> None:

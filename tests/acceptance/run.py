@@ -16,13 +16,15 @@ from pathlib import Path
 
 import structlog
 
-from tests.acceptance import story  # noqa: F401 (brings rows)
-from tests.acceptance.rows import ROWS, plug_in
+from tests.acceptance import rows
+from tests.acceptance.rows import plug_in
+from tests.acceptance.story import STORIES
 from tests.rig.certificate import make_certificate
 from tests.rig.dovecot import Dovecot
 from tests.rig.smtp_server import SmtpServer
 from tests.world import World
 
+ROWS = rows.ROWS | STORIES
 _WIDTH = max(map(len, ROWS))
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from email.message import Message
 from typing import Any
 
-from tests.acceptance.rows import bounce, row
+from tests.acceptance.rows import Row, adding_to, bounce
 from tests.office import ANSWER, Office, header, reply_to, text_of
 from tests.world import World
+
+STORIES: dict[str, Row] = {}
+row = adding_to(STORIES)
 
 _TOKEN = re.compile(r"\+([0-9a-z]{2})([a-z2-7]{32})@")
 
@@ -25,11 +27,6 @@ def explained(office: Office, mail: str, kind: str, action: str, **facts: object
     return told
 
 
-def to_customer(office: Office) -> list[Message]:
-    """What the customer's mailbox holds."""
-    return office.received()
-
-
 @row("story: forward to the end")
 def _forward(world: World) -> str:
     office = Office(world)
@@ -37,20 +34,20 @@ def _forward(world: World) -> str:
     asked = office.forwarded(case)
     office.answers(asked, "I am out of the office until 14 March 2026.", "Auto-Submitted: auto-replied")
     office.route()
-    assert to_customer(office) == []
+    assert office.received() == []
     office.command("remind", "R1", "--text", "Please.")
     office.send()
     reminder = world.mailbox(office.expert)[-1]
     assert "Please." in text_of(reminder)
     office.answers(reminder)
     office.route()
-    (relayed,) = to_customer(office)
+    (relayed,) = office.received()
     assert ANSWER in text_of(relayed)
     office.answers(relayed, "Thank you.", sender=f"Carla <{office.customer}>", to=reply_to(relayed) or office.support)
     office.route()
     assert [one["id"] for one in office.cases()] == [case]
     assert office.kinds(case)[-1] == "customer_message", office.kinds(case)
-    assert len(to_customer(office)) == 1
+    assert len(office.received()) == 1
     explained(office, "M1", "human", "open_case", case=case)
     explained(office, "M2", "auto_reply", "file", referral="R1")
     explained(office, "M3", "human", "relay", referral="R1")
@@ -77,10 +74,12 @@ def _attacks(world: World) -> str:
     office.answers(asked, "Pay to this account.", to=forged, threaded=False)
     office.route()
     explained(office, "M3", "human", "hold", reason="forged-token")
-    office.answers(asked, ANSWER, f"Cc: {office.customer}, {office.support}", to=to)
+    again = office.forwarded("C1", office.outside("other", "partner.example"))
+    sender = header(again, "To")
+    office.answers(again, ANSWER, f"Cc: {office.customer}, {office.support}", sender=sender)
     office.route()
-    explained(office, "M4", "human", "hold", referral="R1")
-    assert to_customer(office) == []
+    explained(office, "M4", "human", "hold", referral="R2", reason="customer-copied")
+    assert office.received() == []
     assert world.smtp_server.envelopes(office.customer) == []
     assert "forged-token" in office.held()
     return f"nothing of them reached the customer; held: {', '.join(office.held())}; each explained"
@@ -95,7 +94,7 @@ def _inquiry(world: World) -> str:
     (told,) = world.mailbox(world.environment["RECONCILER_AGENT"])[-1:]
     assert ANSWER in text_of(told)
     assert "C1" in header(told, "Subject")
-    assert to_customer(office) == []
+    assert office.received() == []
     assert office.kinds("C1")[-1] == "note", office.kinds("C1")
     explained(office, "M2", "human", "to_agent", referral="R1")
     return "the agent has it by mail and the case as a note, the customer nothing; explained"

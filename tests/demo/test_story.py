@@ -54,15 +54,6 @@ def remains(environment: dict[str, str]) -> list[str]:
     return [path.name for path in Path(environment["TMPDIR"]).glob("reconciler-demo-*")]
 
 
-def test_the_whole_story_comes_out_right(environment: dict[str, str]) -> None:
-    with demo(environment) as process:
-        told, _ = process.communicate(timeout=110)
-    assert process.returncode == 0, told
-    assert told.count("✓") == len(ACTS)
-    assert "✗" not in told
-    assert remains(environment) == []
-
-
 def forked(environment: Mapping[str, str], *arguments: str) -> str:
     """What a command prints, without loading the program anew for each of two hundred commands."""
     process = warm().start(arguments, env=environment, cwd=Path.cwd())
@@ -85,6 +76,16 @@ def quick(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> None:
     monkeypatch.setattr(tempfile, "tempdir", environment["TMPDIR"])
 
 
+@pytest.mark.usefixtures("quick")
+def test_the_whole_story_comes_out_right(capsys: pytest.CaptureFixture[str], environment: dict[str, str]) -> None:
+    code = run(["demo"])
+    told = capsys.readouterr().out
+    assert code == 0, told
+    assert told.count("✓") == len(ACTS)
+    assert "✗" not in told
+    assert remains(environment) == []
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.usefixtures("quick")
 def test_an_act_that_does_not_happen_is_noticed(
@@ -98,23 +99,24 @@ def test_an_act_that_does_not_happen_is_noticed(
     assert remains(environment) == []
 
 
-@pytest.mark.usefixtures("quick")
-def test_with_keep_it_goes_on_until_ctrl_c_and_exits_0(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
-) -> None:
-    seen = {}
-
-    def looks_and_presses_ctrl_c(stage: Stage) -> None:
-        told = capsys.readouterr().out
+def test_with_keep_it_goes_on_until_ctrl_c_and_exits_0(environment: dict[str, str]) -> None:
+    """The story as users have it: every command a process of its own."""
+    with demo(environment, "--keep") as process:
+        assert process.stdout is not None
+        told = ""
+        for line in process.stdout:
+            told += line
+            if line == "  reconciler cases\n":
+                break
         exports = dict(re.findall(r"^  export (\w+)=(.*)$", told, re.MULTILINE))
-        seen["acts"] = told.count("✓")
-        seen["status"] = forked(environment | exports, "status", "--format", "json")
-        seen["cases"] = forked(environment | exports, "cases")
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Stage, "wait", looks_and_presses_ctrl_c)
-    assert run(["demo", "--keep"]) == 0
-    assert (seen["acts"], '"condition": "Ok"' in seen["status"], "C1" in seen["cases"]) == (len(ACTS), True, True)
+        assert told.count("✓") == len(ACTS), told
+        assert '"condition": "Ok"' in forked(environment | exports, "status", "--format", "json")
+        assert "C1" in forked(environment | exports, "cases")
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+        assert process.wait(30) == 0
+    until(lambda: not _processes(exports["RECONCILER_STATE"]), "nothing of it runs any more")
     assert remains(environment) == []
 
 
