@@ -17,8 +17,8 @@ def test_a_patch_has_its_line_and_its_test(mutant: Mutant) -> None:
     text = (ROOT / "reconciler" / mutant.file).read_text(encoding="utf-8")
     assert text.count(mutant.line) == 1
     ast.parse(text.replace(mutant.line, mutant.instead))
-    file, _, name = mutant.test.partition("::")
-    assert f"def {name.partition('[')[0]}(" in (ROOT / file).read_text(encoding="utf-8")
+    file, _, name = mutant.test.partition("[")[0].rpartition("::")
+    assert f"def {name}(" in (ROOT / file.partition("::")[0]).read_text(encoding="utf-8")
 
 
 def test_each_has_a_name_of_its_own() -> None:

@@ -33,7 +33,7 @@ def patched(mutant: Mutant, package: Path) -> None:
     file = package / mutant.file
     text = file.read_text(encoding="utf-8")
     count = text.count(mutant.line)
-    assert count >= 1, f"{mutant.file} has no line `{mutant.line.strip()}`; adapt the patch"
+    assert count == 1, f"{mutant.file} has no line `{mutant.line.strip()}`; adapt the patch"
     file.write_text(text.replace(mutant.line, mutant.instead, 1), encoding="utf-8")
 
 
