@@ -144,8 +144,8 @@ class MailRoom:
                 found = waiting(connection, 1_000)
             if not found:
                 return
-            for mail_id, _ in found:
-                if (filing := self.decide(mail_id)) is not None:
+            for mail in found:
+                if (filing := self.decide(mail.id)) is not None:
                     self.file(filing)
 
     def receive(self, account: str, raw: bytes) -> int:

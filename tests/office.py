@@ -6,7 +6,7 @@ import io
 import json
 import os
 import smtplib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,13 +25,12 @@ from reconciler.runtime.desk import AgentDesk
 from reconciler.runtime.fleet import read_fleet
 from reconciler.runtime.reminders import Reminding
 from reconciler.runtime.router import Router
-from reconciler.runtime.router_process import Failure, RouterProcess
+from reconciler.runtime.router_process import Routed, RouterProcess
 from reconciler.runtime.sending import Postbox
 from reconciler.runtime.supervisor import House, new_boot
 from reconciler.runtime.writer import Writer
 from reconciler.source.secret import SecretStore
 from reconciler.store.database import Store, open_store
-from reconciler.store.filing import Filing
 from reconciler.store.outbox import list_rows, read_data
 from tests.world import AGENT, World, mail
 
@@ -57,9 +56,9 @@ class HereRouter(RouterProcess):
     def start(self) -> None:
         """It is always ready."""
 
-    def route(self, mail_id: int, seconds: float) -> Filing | Failure | None:
-        """Decide the mail; an error goes through."""
-        return self._here.route(mail_id)
+    def route(self, mail_ids: Sequence[int], seconds: float, alive: Callable[[], None] = lambda: None) -> Routed:
+        """Decide the mails."""
+        return Routed(dict(self._here.route_together(mail_ids, lambda _mail: alive())))
 
 
 class Office:

@@ -126,7 +126,7 @@ class Revision:
     retired: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AppliedState:
     """What runs now: the applied units, every account that is not retired, by (unit, id), and the ids of the retired.
 
@@ -138,6 +138,16 @@ class AppliedState:
     accounts: Mapping[tuple[str, str], AppliedAccount]
     retired: frozenset[tuple[str, str]] = frozenset()
     bindings: Bindings = field(default_factory=dict)
+
+    @cached_property
+    def own_addresses(self) -> frozenset[str]:
+        """The addresses of all accounts, lower-case without subaddress."""
+        return frozenset(a.account.address_identity for a in self.accounts.values())
+
+    @cached_property
+    def by_key(self) -> Mapping[int, AppliedAccount]:
+        """The accounts by their key."""
+        return {a.key: a for a in self.accounts.values()}
 
     def tenant_document(self, tenant: str) -> TenantDocument | None:
         """The tenant's applied document; None if the tenant is unknown."""

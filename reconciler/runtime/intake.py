@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
 import structlog
+from sqlalchemy import Connection
 
 from reconciler.core.decision import HoldReason
 from reconciler.core.errors import ReconcilerError, Unavailable
 from reconciler.core.heartbeat import Loop
 from reconciler.runtime.faults import reach
 from reconciler.runtime.observer import UNOBSERVED, Observer
-from reconciler.runtime.router_process import Failure, Lost, RouterProcess
+from reconciler.runtime.router_process import RouterProcess
 from reconciler.runtime.step import Clock
+from reconciler.runtime.together import Failure, PutOff, goes
 from reconciler.runtime.writer import Writer
 from reconciler.store import ledger
 from reconciler.store.database import Store
@@ -25,11 +28,11 @@ MOST_ATTEMPTS = 3
 MOST_INTERRUPTIONS = 10
 """A mail that was being read this often when the whole program ended is held too: it may be what ends it."""
 
-_BATCH = 100
+_BATCH = 200
 
 
 class Intake:
-    """Routes what waits in the ledger, one mail at a time in the router process."""
+    """Routes what waits in the ledger, in goes of many mails in the router process."""
 
     def __init__(
         self,
@@ -54,10 +57,10 @@ class Intake:
                 waiting = ledger.waiting(connection, _BATCH)
             if not waiting:
                 return routed
-            for mail_id, _attempts in waiting:
+            for go in goes(waiting):
                 if stop():
                     return routed
-                routed += self._route(mail_id)
+                routed += self._route([mail.id for mail in go])
         return routed
 
     def run(self, stop: threading.Event, wake: threading.Event) -> None:
@@ -71,43 +74,62 @@ class Intake:
                 log.warning("intake.paused", reason=str(error))
             wake.wait(1.0)
 
-    def _route(self, mail_id: int) -> int:
-        """One attempt, counted before it is made. 1 if the mail does not wait any more."""
-        self._observer.beat(Loop.ROUTE)
-        # Starting takes long; if the program ends meanwhile, that is not this mail's doing.
+    def _route(self, mail_ids: Sequence[int]) -> int:
+        """One go: the attempts are counted before they are made. How many mails do not wait any more."""
+        self._beat()
+        # Starting takes long; if the program ends meanwhile, that is not these mails' doing.
         self._router.start()
-        attempts, interrupted = self._writer.run(lambda c: ledger.count_attempt(c, mail_id, self._boot))
-        if interrupted >= MOST_INTERRUPTIONS:
-            return self._hold(mail_id, f"the program ended {interrupted} times while it read this mail")
+        counted = self._writer.run(lambda c: ledger.count_attempts(c, mail_ids, self._boot))
+        for mail_id, (_attempts, interrupted) in counted.items():
+            if interrupted >= MOST_INTERRUPTIONS:
+                # It was alone in its go.
+                return self._hold(mail_id, f"the program ended {interrupted} times while it read this mail")
         try:
-            answer = self._router.route(mail_id, self._seconds)
-        except Lost as lost:
-            return self._failed(mail_id, attempts, str(lost))
+            found = self._router.route(mail_ids, self._seconds, self._beat)
         except Unavailable:
-            # Nothing can be routed now: that is no failure of the mail.
-            self._writer.run(lambda c: ledger.forgive_attempt(c, mail_id))
+            # Nothing can be routed now: that is no failure of the mails.
+            self._forgive(mail_ids)
             raise
-        match answer:
-            case None:
-                return 0
-            case Failure(text=text):
-                return self._failed(mail_id, attempts, text)
-            case Filing() as filing:
-                return self._file(filing, attempts)
+        lost = found.lost.mail_id if found.lost is not None else None
+        unanswered = [i for i in mail_ids if i not in found.answers and i != lost]
+        anew = [*unanswered, *(i for i, answer in found.answers.items() if answer is PutOff.PUT_OFF)]
+        routed = self._file({i: a for i, a in found.answers.items() if isinstance(a, Filing)}, counted, anew)
+        for mail_id, answer in found.answers.items():
+            if isinstance(answer, Failure):
+                routed += self._failed(mail_id, counted[mail_id][0], answer.text)
+        if found.lost is not None and lost is not None:
+            routed += self._failed(lost, counted[lost][0], found.lost.text)
+        return routed
 
-    def _file(self, filing: Filing, attempts: int) -> int:
-        reach("decided")
-        try:
-            filed = self._writer.run(lambda c: file_mail(c, filing, self._clock()))
-        except ReconcilerError:
-            raise
-        except Exception as error:
-            return self._failed(filing.mail_id, attempts, f"{type(error).__name__}: {error}")
-        reach("committed")
-        if filed is Filed.STALE:
-            # What it rested on has changed meanwhile: that is no failure of the mail.
-            self._writer.run(lambda c: ledger.forgive_attempt(c, filing.mail_id))
-            return 0
+    def _file(self, filings: Mapping[int, Filing], counted: Mapping[int, tuple[int, int]], anew: Sequence[int]) -> int:
+        """Have the filings written, which share a commit; what is to be decided anew gets its attempt back."""
+        for _ in filings:
+            reach("decided")
+        now = self._clock()
+        writing = {i: self._writer.submit(_filing(filing, now)) for i, filing in filings.items()}
+        routed, stale, trouble = 0, list(anew), None
+        for mail_id, future in writing.items():
+            try:
+                filed = future.result()
+            except ReconcilerError as error:
+                trouble = error
+                continue
+            except Exception as error:
+                routed += self._failed(mail_id, counted[mail_id][0], f"{type(error).__name__}: {error}")
+                continue
+            reach("committed")
+            if filed is Filed.STALE:
+                # What it rested on has changed meanwhile: that is no failure of the mail.
+                stale.append(mail_id)
+                continue
+            self._tell(filings[mail_id])
+            routed += 1
+        if trouble is not None:
+            raise trouble
+        self._forgive(stale)
+        return routed
+
+    def _tell(self, filing: Filing) -> None:
         decision = filing.decision
         self._observer.routed(decision.action.value, filing.summary.kind.value)
         log.info(
@@ -120,7 +142,13 @@ class Intake:
         )
         if decision.reason is HoldReason.TOO_MANY:
             log.error("mail.capped", mail=f"M{filing.mail_id}", account=filing.account, reason=decision.detail)
-        return 1
+
+    def _forgive(self, mail_ids: Sequence[int]) -> None:
+        if mail_ids:
+            self._writer.run(lambda c: ledger.forgive_attempts(c, mail_ids))
+
+    def _beat(self) -> None:
+        self._observer.beat(Loop.ROUTE)
 
     def _failed(self, mail_id: int, attempts: int, why: str) -> int:
         log.warning("mail.attempt_failed", mail=f"M{mail_id}", attempt=attempts, reason=why)
@@ -134,3 +162,7 @@ class Intake:
         self._writer.run(lambda c: hold_unrouted(c, mail_id, HoldReason.POISON, detail, now))
         log.warning("mail.held", mail=f"M{mail_id}", reason=HoldReason.POISON.value, detail=detail)
         return 1
+
+
+def _filing(filing: Filing, now: datetime) -> Callable[[Connection], Filed]:
+    return lambda connection: file_mail(connection, filing, now)

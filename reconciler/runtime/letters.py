@@ -48,11 +48,11 @@ class Desk:
 
     def account(self, key: int) -> AppliedAccount | None:
         """The account with this key, unless it is retired."""
-        return next((a for a in self.state.accounts.values() if a.key == key), None)
+        return self.state.by_key.get(key)
 
     def own_addresses(self) -> frozenset[str]:
         """All addresses of ours, lower-case without subaddress."""
-        return frozenset(a.account.address_identity for a in self.state.accounts.values())
+        return self.state.own_addresses
 
 
 @dataclass(frozen=True, slots=True)

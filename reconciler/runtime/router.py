@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
 from reconciler.core.account import AccountType, AnswerFrom, FurtherAnswers
 from reconciler.core.authentication import UNCHECKED, Authenticity, Verdict, authenticity
+from reconciler.core.case import Case
 from reconciler.core.correlation import Correlation, Outcome, Writer, correlate
 from reconciler.core.decision import Action, Context, Decision, ReferralView
-from reconciler.core.errors import Invalid
-from reconciler.core.kind import Classification, Evidence, Kind, classify
-from reconciler.core.message import Address, Message, parse
+from reconciler.core.errors import Invalid, Unavailable
+from reconciler.core.kind import Classification, Evidence, Kind
+from reconciler.core.message import Address, Message
 from reconciler.core.quoting import without_quotes
+from reconciler.core.referral import Referral
 from reconciler.core.registry import Registry
 from reconciler.core.restore import arrival, predates
 from reconciler.core.revision import AppliedState
@@ -25,19 +28,23 @@ from reconciler.core.routing import decide
 from reconciler.core.rule_match import book_of
 from reconciler.core.subject_tag import find_tags
 from reconciler.core.tenant_settings import AuthenticationCheck
-from reconciler.core.token import find_tokens, hop_hint
+from reconciler.core.token import hop_hint
 from reconciler.runtime.answers import Answering, answer_letter
-from reconciler.runtime.faults import reach
 from reconciler.runtime.letters import Desk
+from reconciler.runtime.reading import Reading, all_signs, read
+from reconciler.runtime.together import Answer, Failure, Touched
 from reconciler.runtime.tokens import read_keys
 from reconciler.source.secret import SecretStore
-from reconciler.store import cases, outbox, probes
+from reconciler.store import cases
 from reconciler.store.acts import exceptions_of
 from reconciler.store.applied import newest_revision, read_applied
 from reconciler.store.backup import restored_at
 from reconciler.store.database import Store, instance
 from reconciler.store.filing import Filing, Summary
-from reconciler.store.ledger import MailState, StoredMail, read_mail
+from reconciler.store.ledger import MailState, StoredMail, read_mail, read_mails
+from reconciler.store.signs import Known, look_up
+
+T = TypeVar("T")
 
 MOST_TEXT = 200_000
 """Characters of a mail's text that stand on the case; the whole mail is kept raw."""
@@ -56,6 +63,16 @@ class Release:
     by: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """The state that mails are decided against: one snapshot, and what was looked up in it for all of them."""
+
+    connection: Connection
+    desk: Desk
+    known: Known
+    restored_at: datetime | None
+
+
 class Router:
     """Decides mails against the state as it is when each is decided."""
 
@@ -69,9 +86,31 @@ class Router:
             mail = read_mail(connection, mail_id)
             if mail is None or mail.state is not MailState.RECEIVED:
                 return None
-            reach("deciding", mail.raw[:4000].decode("latin-1"))
-            desk = Desk(self._applied(connection), read_keys(self._secrets), instance(connection))
-            return self._decided(connection, desk, mail)
+            reading = read(mail)
+            return self._decided(self._ground(connection, [reading]), reading)
+
+    def route_together(self, mail_ids: Sequence[int], begin: Callable[[int], None]) -> Iterator[tuple[int, Answer]]:
+        """Decide many mails against one snapshot, each as if those before it were filed already; one that cannot be
+        so is put off. `begin` is told which mail is in hand. Raises Unavailable if nothing can be decided now."""
+        with self._store.read() as connection:
+            mails = read_mails(connection, mail_ids)
+            readings: list[Reading] = []
+            for mail_id in mail_ids:
+                mail = mails.get(mail_id)
+                if mail is None or mail.state is not MailState.RECEIVED:
+                    yield mail_id, None
+                    continue
+                begin(mail_id)
+                found = _attempted(partial(read, mail))
+                if isinstance(found, Failure):
+                    yield mail_id, found
+                else:
+                    readings.append(found)
+            ground, touched = self._ground(connection, readings), Touched()
+            for reading in readings:
+                begin(reading.mail.id)
+                answer = _attempted(partial(self._decided, ground, reading))
+                yield reading.mail.id, touched.admitted(reading, answer)
 
     def release(self, mail_id: int, release: Release) -> Filing:
         """Decide a held mail anew, against the state as it is now, with a person answering for it. Raises Invalid."""
@@ -79,8 +118,12 @@ class Router:
             mail = read_mail(connection, mail_id)
             if mail is None or (mail.state is not MailState.HELD and release.kind is None):
                 raise Invalid(f"M{mail_id} is not held any more")
-            desk = Desk(self._applied(connection), read_keys(self._secrets), instance(connection))
-            return self._decided(connection, desk, mail, release)
+            reading = _as_told(read(mail), release)
+            return self._decided(self._ground(connection, [reading]), reading, release)
+
+    def _ground(self, connection: Connection, readings: Sequence[Reading]) -> _Ground:
+        desk = Desk(self._applied(connection), read_keys(self._secrets), instance(connection))
+        return _Ground(connection, desk, look_up(connection, all_signs(readings)), restored_at(connection))
 
     def _applied(self, connection: Connection) -> AppliedState:
         newest = newest_revision(connection)
@@ -88,34 +131,32 @@ class Router:
             self._state = (newest, read_applied(connection, self._registry))
         return self._state[1]
 
-    def _decided(self, connection: Connection, desk: Desk, mail: StoredMail, release: Release | None = None) -> Filing:
-        now = self._clock()
-        message = parse(mail.raw)
-        classification = _as_told(classify(message), release)
-        tenant = None if mail.unit == "main" else mail.unit
+    def _decided(self, ground: _Ground, reading: Reading, release: Release | None = None) -> Filing:
+        connection, desk, known = ground.connection, ground.desk, ground.known
+        now, mail, message, classification = self._clock(), reading.mail, reading.message, reading.classification
         checked, must_authenticate = _authentication(desk, mail.unit, message)
-        correlation = _correlate(connection, desk, message, classification, tenant, now, (checked, must_authenticate))
+        correlation = _correlate(ground, reading, now, (checked, must_authenticate))
         if release is not None and release.kind is None:
-            correlation = _named(connection, correlation, release, tenant or correlation.tenant)
-        case = cases.read_case(connection, correlation.case_id) if correlation.case_id is not None else None
+            correlation = _named(connection, correlation, release, reading.tenant or correlation.tenant)
+        referral, case = _referral(connection, correlation), _case(connection, correlation)
         context = Context(
-            tenant=tenant,
+            tenant=reading.tenant,
             account_id=mail.account_id,
             account_type=AccountType(mail.account_type),
             is_own=lambda address: Address("", address).key in desk.own_addresses(),
             case_state=case.state if case else None,
-            referral=_referral_view(connection, correlation),
-            is_echo=_is_echo(connection, message),
-            is_copy=_is_copy(connection, correlation, mail, message),
+            referral=None if referral is None else _view(referral),
+            is_echo=message.head.message_id in known.sent,
+            is_copy=referral is not None and cases.has_effect(connection, referral.id, fingerprint(mail.raw, message)),
             is_released=release is not None and release.kind is None,
-            exceptions=_exceptions(connection, correlation),
-            is_probe=_is_probe(connection, message, classification),
+            exceptions=_exceptions(connection, correlation, referral),
+            is_probe=not known.probes.isdisjoint((message.head.message_id, reading.original_id)),
             authenticity=checked,
             must_authenticate=must_authenticate,
             hop=hop_hint(message.head),
             now=now,
-            predates_restore=predates(arrival(mail.internal_date, message.head), restored_at(connection)),
-            **_tenant_settings(desk, tenant or correlation.tenant),
+            predates_restore=predates(arrival(mail.internal_date, message.head), ground.restored_at),
+            **_tenant_settings(desk, reading.tenant or correlation.tenant),
         )
         decision = decide(message, len(mail.raw), classification, correlation, context)
         letter, notes = None, _notes(decision, classification)
@@ -131,31 +172,40 @@ class Router:
             decision=decision,
             seen_case_state=case.state if case else None,
             summary=_summary(mail, message, classification, decision),
-            explanation=_explanation(decision, classification, correlation, desk, tenant),
+            explanation=_explanation(decision, classification, correlation, desk, reading.tenant),
             letter=letter,
             notes=notes,
             was_held=mail.state is MailState.HELD,
             was_routed=mail.state is MailState.ROUTED,
             hop=max(correlation.hop or 0, context.hop),
-            bounced_message_id=classification.bounce.original_message_id if classification.bounce else None,
+            bounced_message_id=reading.original_id,
         )
 
 
-def _as_told(found: Classification, release: Release | None) -> Classification:
+def _attempted(attempt: Callable[[], T]) -> T | Failure:
+    """What the attempt gave, or how it failed: one mail's failure is not the others'. Raises Unavailable."""
+    try:
+        return attempt()
+    except Unavailable:
+        raise
+    except Exception as error:
+        return Failure(f"{type(error).__name__}: {error}")
+
+
+def _as_told(reading: Reading, release: Release) -> Reading:
     """The mail as a person says it is."""
-    if release is None or release.kind is None:
-        return found
+    if release.kind is None:
+        return reading
+    found = reading.classification
     said = Evidence("reclassified", "a person", release.by)
     bounce = found.bounce if release.kind is Kind.BOUNCE else None
-    return replace(found, kind=release.kind, evidence=(said, *found.evidence), bounce=bounce)
+    told = replace(found, kind=release.kind, evidence=(said, *found.evidence), bounce=bounce)
+    return replace(reading, classification=told)
 
 
-def _exceptions(connection: Connection, correlation: Correlation) -> frozenset[Kind]:
+def _exceptions(connection: Connection, correlation: Correlation, referral: Referral | None) -> frozenset[Kind]:
     """The kinds a person lets the correlated referral's contact answer with."""
-    if correlation.referral_id is None or correlation.tenant is None:
-        return frozenset()
-    referral = cases.read_referral(connection, correlation.referral_id)
-    if referral is None:
+    if correlation.tenant is None or referral is None:
         return frozenset()
     return exceptions_of(connection, correlation.tenant, Address("", referral.contact_address))
 
@@ -179,23 +229,13 @@ def _named(connection: Connection, found: Correlation, release: Release, tenant:
     )
 
 
-def _correlate(
-    connection: Connection,
-    desk: Desk,
-    message: Message,
-    classification: Classification,
-    tenant: str | None,
-    now: datetime,
-    checked: tuple[Authenticity, bool],
-) -> Correlation:
-    original = classification.bounce.original_message_id if classification.bounce else None
-    found = find_tokens(message.head, (original,) if original else ())
-    records = cases.read_tokens(connection, [f.id for f in found])
-    ids = [*message.head.in_reply_to, *message.head.references]
-    stored = cases.stored_message_ids(connection, tenant, ids) if tenant is not None and ids else {}
-    tags = {tag: cases.read_tagged(connection, tag) for tag in find_tags(message.head.subject)}
-    writer = Writer(message.head.sender, *checked, tags)
-    return correlate(found, records, stored, desk.keys, now, tenant, writer)
+def _correlate(ground: _Ground, reading: Reading, now: datetime, checked: tuple[Authenticity, bool]) -> Correlation:
+    head, tenant, known = reading.message.head, reading.tenant, ground.known
+    stored = {i: known.filed[tenant, i] for i in reading.thread if (tenant, i) in known.filed} if tenant else {}
+    tags = {tag: cases.read_tagged(ground.connection, tag) for tag in find_tags(head.subject)}
+    return correlate(
+        reading.found, known.tokens, stored, ground.desk.keys, now, tenant, Writer(head.sender, *checked, tags)
+    )
 
 
 def _authentication(desk: Desk, unit: str, message: Message) -> tuple[Authenticity, bool]:
@@ -207,35 +247,19 @@ def _authentication(desk: Desk, unit: str, message: Message) -> tuple[Authentici
     return authenticity(message.head, settings.authserv_id), settings.check is AuthenticationCheck.STRICT
 
 
-def _referral_view(connection: Connection, correlation: Correlation) -> ReferralView | None:
-    if correlation.referral_id is None:
-        return None
-    referral = cases.read_referral(connection, correlation.referral_id)
-    if referral is None:
-        return None
+def _case(connection: Connection, correlation: Correlation) -> Case | None:
+    return None if correlation.case_id is None else cases.read_case(connection, correlation.case_id)
+
+
+def _referral(connection: Connection, correlation: Correlation) -> Referral | None:
+    return None if correlation.referral_id is None else cases.read_referral(connection, correlation.referral_id)
+
+
+def _view(referral: Referral) -> ReferralView:
     contact = Address(referral.contact_name, referral.contact_address)
     target = Address(referral.target_name, referral.target_address)
     rule = AnswerFrom(referral.answer_from)
     return ReferralView(referral.id, referral.kind, referral.state, contact, target, rule, referral.answered_at)
-
-
-def _is_echo(connection: Connection, message: Message) -> bool:
-    """Whether this is a mail we sent ourselves, come back to an account of ours."""
-    own_id = message.head.message_id
-    return own_id is not None and outbox.find_message_id(connection, own_id) is not None
-
-
-def _is_probe(connection: Connection, message: Message, classification: Classification) -> bool:
-    """Whether this is a test mail that `reconciler probe` sent, or says that one did not arrive."""
-    original = classification.bounce.original_message_id if classification.bounce else None
-    return probes.is_known(connection, [i for i in (message.head.message_id, original) if i])
-
-
-def _is_copy(connection: Connection, correlation: Correlation, mail: StoredMail, message: Message) -> bool:
-    """Whether this very mail came in before, through this account or another, and was relayed."""
-    if correlation.referral_id is None:
-        return False
-    return cases.has_effect(connection, correlation.referral_id, fingerprint(mail.raw, message))
 
 
 def _tenant_settings(desk: Desk, tenant: str | None) -> dict[str, Any]:
@@ -290,7 +314,7 @@ def _explanation(
         "reason": decision.reason.value if decision.reason else None,
         "detail": decision.detail,
         "kind": classification.kind.value,
-        "evidence": [asdict(e) for e in classification.evidence],
+        "evidence": [{f.name: getattr(e, f.name) for f in fields(e)} for e in classification.evidence],
         "correlation": {
             "outcome": correlation.outcome.value,
             "rung": correlation.rung.value if correlation.rung else None,

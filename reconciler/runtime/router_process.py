@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
@@ -14,12 +15,12 @@ from reconciler.core.errors import Unavailable
 from reconciler.core.registry import Registry
 from reconciler.runtime.clock import utc_now
 from reconciler.runtime.router import Router
+from reconciler.runtime.together import Answer
 from reconciler.source.secret import SecretStore
 from reconciler.store.database import open_store
-from reconciler.store.filing import Filing
 
 _START_SECONDS = 60.0
-_READY = "ready"
+_READY, _END = "ready", "end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +33,26 @@ class RouterConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """Routing a mail raised: the exception's type and text."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class Paused:
     """Nothing can be routed now, whatever the mail: the text says why."""
 
     text: str
 
 
-class Lost(Exception):
-    """The router process died or took too long; the text says which."""
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The router process died or took too long while it had this mail in hand; None: before it had any."""
+
+    mail_id: int | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """What became of the mails of one go, by id; those without an answer were not reached, because of `lost`."""
+
+    answers: Mapping[int, Answer]
+    lost: Lost | None = None
 
 
 def _serve(pipe: Pipe, config: RouterConfig) -> None:
@@ -59,16 +65,18 @@ def _serve(pipe: Pipe, config: RouterConfig) -> None:
     with contextlib.suppress(EOFError, OSError):
         pipe.send(_READY)
         while True:
-            pipe.send(_answer(router, pipe.recv()))
+            _answer(router, pipe, pipe.recv())
 
 
-def _answer(router: Router, mail_id: int) -> Filing | Failure | Paused | None:
+def _answer(router: Router, pipe: Pipe, mail_ids: Sequence[int]) -> None:
+    """Send the id of each mail when it is taken in hand, each answer as it is there, and a word at the end."""
     try:
-        return router.route(mail_id)
+        for answer in router.route_together(mail_ids, pipe.send):
+            pipe.send(answer)
     except Unavailable as error:
-        return Paused(str(error))
-    except Exception as error:
-        return Failure(f"{type(error).__name__}: {error}")
+        pipe.send(Paused(str(error)))
+    else:
+        pipe.send(_END)
 
 
 class RouterProcess:
@@ -83,25 +91,35 @@ class RouterProcess:
         """Have the process ready, if it is not. Raises Unavailable if it does not start."""
         self._started()
 
-    def route(self, mail_id: int, seconds: float) -> Filing | Failure | None:
-        """Have the mail decided; None if it does not wait any more.
+    def route(self, mail_ids: Sequence[int], seconds: float, alive: Callable[[], None] = lambda: None) -> Routed:
+        """Have the mails decided, each within so many seconds; `alive` is called as it goes on.
 
-        Raises Lost if the process dies or is too slow, Unavailable if it does not start or has no store.
+        If the process dies or is too slow, the answers so far are given out, and which mail it had in hand.
+        Raises Unavailable if the process does not start or has no store.
         """
-        pipe = self._started()
+        answers: dict[int, Answer] = {}
+        in_hand: int | None = None
         try:
-            pipe.send(mail_id)
-            if not pipe.poll(seconds):
-                self.close()
-                raise Lost(f"no decision within {seconds:g} s")
-            answer: Filing | Failure | Paused | None = pipe.recv()
-        except (EOFError, OSError) as error:
+            pipe = self._started()
+            pipe.send(list(mail_ids))
+            while True:
+                alive()
+                if not pipe.poll(seconds):
+                    self.close()
+                    return Routed(answers, Lost(in_hand, f"no decision within {seconds:g} s"))
+                match pipe.recv():
+                    case int(mail_id):
+                        in_hand = mail_id
+                    case (int(mail_id), answer):
+                        answers[mail_id] = answer
+                    case Paused(text=text):
+                        raise Unavailable(text)
+                    case _:
+                        return Routed(answers)
+        except (EOFError, OSError):
             code = self._exit_code()
             self.close()
-            raise Lost(f"the router process ended ({code})") from error
-        if isinstance(answer, Paused):
-            raise Unavailable(answer.text)
-        return answer
+            return Routed(answers, Lost(in_hand, f"the router process ended ({code})"))
 
     def close(self) -> None:
         """End the process."""

@@ -116,10 +116,25 @@ class Writer:
 
 def _attempt(connection: Connection, job: _Job) -> tuple[Any, BaseException | None]:
     try:
-        with connection.begin_nested():
-            return job.work(connection), None
+        return _alone(connection, job.work), None
     except OperationalError:
         # A full disk may have undone the whole transaction already (sqlite.org/lang_transaction.html, 3).
         raise
     except Exception as error:
         return None, error
+
+
+def _alone(connection: Connection, work: Callable[[Connection], T]) -> T:
+    """Run the piece in a savepoint of its own. As SQL, since SQLAlchemy's costs as much as a small piece does."""
+    connection.exec_driver_sql("SAVEPOINT piece")
+    try:
+        value = work(connection)
+    except OperationalError:
+        # The whole transaction fails, and the savepoint may be gone with it.
+        raise
+    except BaseException:
+        connection.exec_driver_sql("ROLLBACK TO SAVEPOINT piece")
+        connection.exec_driver_sql("RELEASE SAVEPOINT piece")
+        raise
+    connection.exec_driver_sql("RELEASE SAVEPOINT piece")
+    return value

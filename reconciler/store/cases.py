@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from reconciler.core.account import AnswerFrom
 from reconciler.core.address import Address
 from reconciler.core.case import Case, CaseState, Entry, EntryKind
-from reconciler.core.correlation import StoredMail
 from reconciler.core.referral import Referral, ReferralKind, ReferralState
 from reconciler.core.rule import Then
 from reconciler.core.subject_tag import FoundTag, Tagged
@@ -19,6 +18,41 @@ from reconciler.core.token import Purpose, TokenRecord
 from reconciler.store.tables import accounts, cases, effects, entries, mails, outbox, referrals, tokens
 
 _MAX_SIGNED = 1 << 63
+
+
+def _case_query() -> Any:
+    return select(cases, (accounts.c.unit + "/" + accounts.c.id).label("account")).join(
+        accounts, accounts.c.key == cases.c.account_key
+    )
+
+
+def _referral_query() -> Any:
+    return select(referrals, (accounts.c.unit + "/" + accounts.c.id).label("account")).join(
+        accounts, accounts.c.key == referrals.c.account_key
+    )
+
+
+# What routing runs for every mail is built once: building a statement costs several times what running it does.
+_CASE = _case_query().where(cases.c.id == bindparam("wanted"))
+_NEW_CASE = insert(cases).returning(cases.c.id)
+_CHANGE_CASE = update(cases).where(cases.c.id == bindparam("changed"))
+_NEW_ENTRY = insert(entries).returning(entries.c.id)
+_REFERRAL = _referral_query().where(referrals.c.id == bindparam("wanted"))
+_CHANGE_REFERRAL = update(referrals).where(referrals.c.id == bindparam("changed"))
+_EFFECT = select(effects.c.mail_id).where(
+    effects.c.referral_id == bindparam("referral"), effects.c.fingerprint == bindparam("print")
+)
+_NEW_EFFECT = insert(effects)
+_TOKENS = select(tokens).where(tokens.c.id.in_(bindparam("ids", expanding=True)))
+_NEW_TOKEN = insert(tokens)
+_OURS = (EntryKind.AGENT_REPLY.value, EntryKind.RELAY.value)
+_THREAD = (
+    select(entries.c.kind, mails.c.message_id.label("theirs"), outbox.c.message_id.label("ours"))
+    .outerjoin(mails, mails.c.id == entries.c.mail_id)
+    .outerjoin(outbox, outbox.c.id == entries.c.outbox_id)
+    .where(entries.c.case_id == bindparam("case"), entries.c.kind.in_([EntryKind.CUSTOMER_MESSAGE.value, *_OURS]))
+    .order_by(entries.c.id)
+)
 
 
 def open_case(
@@ -33,34 +67,33 @@ def open_case(
     now: datetime,
 ) -> int:
     """Open a case and return its id."""
-    statement = insert(cases).values(
-        tenant=tenant,
-        account_key=account_key,
-        subject=subject,
-        state=CaseState.OPEN.value,
-        customer_name=customer_name,
-        customer_address=customer_address,
-        queue=then.queue,
-        agent=then.agent,
-        priority=then.priority.value if then.priority else "normal",
-        tags=list(then.tags),
-        opened_at=now,
-        updated_at=now,
-    )
-    return int(connection.execute(statement.returning(cases.c.id)).scalar_one())
+    values = {
+        "tenant": tenant,
+        "account_key": account_key,
+        "subject": subject,
+        "state": CaseState.OPEN.value,
+        "customer_name": customer_name,
+        "customer_address": customer_address,
+        "queue": then.queue,
+        "agent": then.agent,
+        "priority": then.priority.value if then.priority else "normal",
+        "tags": list(then.tags),
+        "opened_at": now,
+        "updated_at": now,
+    }
+    return int(connection.execute(_NEW_CASE, values).scalar_one())
 
 
 def set_case_state(connection: Connection, case_id: int, state: CaseState, now: datetime) -> None:
     """Open or close the case."""
     closed_at = now if state is CaseState.CLOSED else None
-    connection.execute(
-        update(cases).where(cases.c.id == case_id).values(state=state.value, updated_at=now, closed_at=closed_at)
-    )
+    values = {"state": state.value, "updated_at": now, "closed_at": closed_at}
+    connection.execute(_CHANGE_CASE, {"changed": case_id, **values})
 
 
 def set_queue(connection: Connection, case_id: int, queue: str, now: datetime) -> None:
     """Put the case into another queue."""
-    connection.execute(update(cases).where(cases.c.id == case_id).values(queue=queue, updated_at=now))
+    connection.execute(_CHANGE_CASE, {"changed": case_id, "queue": queue, "updated_at": now})
 
 
 def add_entry(
@@ -76,23 +109,23 @@ def add_entry(
     referral_id: int | None = None,
 ) -> int:
     """Put an entry on the case and return its id."""
-    connection.execute(update(cases).where(cases.c.id == case_id).values(updated_at=now))
-    statement = insert(entries).values(
-        case_id=case_id,
-        kind=kind.value,
-        at=now,
-        author=author,
-        text=text,
-        mail_id=mail_id,
-        outbox_id=outbox_id,
-        referral_id=referral_id,
-    )
-    return int(connection.execute(statement.returning(entries.c.id)).scalar_one())
+    connection.execute(_CHANGE_CASE, {"changed": case_id, "updated_at": now})
+    values = {
+        "case_id": case_id,
+        "kind": kind.value,
+        "at": now,
+        "author": author,
+        "text": text,
+        "mail_id": mail_id,
+        "outbox_id": outbox_id,
+        "referral_id": referral_id,
+    }
+    return int(connection.execute(_NEW_ENTRY, values).scalar_one())
 
 
 def read_case(connection: Connection, case_id: int) -> Case | None:
     """The case, or None."""
-    row = connection.execute(_case_query().where(cases.c.id == case_id)).first()
+    row = connection.execute(_CASE, {"wanted": case_id}).first()
     return None if row is None else _case(row)
 
 
@@ -126,7 +159,7 @@ def create_referral(connection: Connection, values: Mapping[str, Any]) -> int:
 
 def read_referral(connection: Connection, referral_id: int) -> Referral | None:
     """The referral, or None."""
-    row = connection.execute(_referral_query().where(referrals.c.id == referral_id)).first()
+    row = connection.execute(_REFERRAL, {"wanted": referral_id}).first()
     return None if row is None else _referral(row)
 
 
@@ -159,38 +192,35 @@ def waiting_referrals(connection: Connection) -> list[Referral]:
 
 def update_referral(connection: Connection, referral_id: int, **values: Any) -> None:
     """Change columns of a referral."""
-    connection.execute(update(referrals).where(referrals.c.id == referral_id).values(**values))
+    connection.execute(_CHANGE_REFERRAL, {"changed": referral_id, **values})
 
 
 def has_effect(connection: Connection, referral_id: int, fingerprint: str) -> bool:
     """Whether a mail with this fingerprint has had its effect on the referral."""
-    taken = select(effects.c.mail_id).where(effects.c.referral_id == referral_id, effects.c.fingerprint == fingerprint)
-    return connection.execute(taken).first() is not None
+    return connection.execute(_EFFECT, {"referral": referral_id, "print": fingerprint}).first() is not None
 
 
 def take_effect(connection: Connection, referral_id: int, effect: str, fingerprint: str, mail_id: int) -> bool:
     """Claim the effect; False if a mail with this fingerprint has had it already (in whichever account)."""
     if has_effect(connection, referral_id, fingerprint):
         return False
-    connection.execute(
-        insert(effects).values(referral_id=referral_id, effect=effect, fingerprint=fingerprint, mail_id=mail_id)
-    )
+    values = {"referral_id": referral_id, "effect": effect, "fingerprint": fingerprint, "mail_id": mail_id}
+    connection.execute(_NEW_EFFECT, values)
     return True
 
 
 def write_token(connection: Connection, record: TokenRecord) -> None:
     """Remember what a token stands for."""
-    connection.execute(
-        insert(tokens).values(
-            id=record.id,
-            tenant=record.tenant,
-            purpose=record.purpose.value,
-            case_id=record.case_id,
-            referral_id=record.referral_id,
-            contact=record.contact,
-            expires_at=record.expires_at,
-        )
-    )
+    values = {
+        "id": record.id,
+        "tenant": record.tenant,
+        "purpose": record.purpose.value,
+        "case_id": record.case_id,
+        "referral_id": record.referral_id,
+        "contact": record.contact,
+        "expires_at": record.expires_at,
+    }
+    connection.execute(_NEW_TOKEN, values)
 
 
 def read_tokens(connection: Connection, ids: Collection[int]) -> dict[int, TokenRecord]:
@@ -198,19 +228,11 @@ def read_tokens(connection: Connection, ids: Collection[int]) -> dict[int, Token
     wanted = sorted(i for i in set(ids) if i < _MAX_SIGNED)
     if not wanted:
         return {}
-    rows = connection.execute(select(tokens).where(tokens.c.id.in_(wanted)))
+    rows = connection.execute(_TOKENS, {"ids": wanted})
     return {
         r.id: TokenRecord(r.id, r.tenant, Purpose(r.purpose), r.case_id, r.referral_id, r.contact, r.expires_at)
         for r in rows
     }
-
-
-def stored_message_ids(connection: Connection, tenant: str, ids: Sequence[str]) -> dict[str, StoredMail]:
-    """Which of these Message-IDs belong to mails that were filed on a case of this tenant."""
-    query = select(mails.c.message_id, mails.c.case_id).where(
-        mails.c.tenant == tenant, mails.c.message_id.in_(list(ids)), mails.c.case_id.is_not(None)
-    )
-    return {row.message_id: StoredMail(tenant, row.case_id) for row in connection.execute(query)}
 
 
 def read_tagged(connection: Connection, tag: FoundTag) -> Tagged | None:
@@ -229,23 +251,9 @@ def read_tagged(connection: Connection, tag: FoundTag) -> Tagged | None:
 
 def thread_ids(connection: Connection, case_id: int) -> list[str]:
     """Message-IDs of the conversation with the customer, oldest first: their mails, and ours to them."""
-    customer = [EntryKind.CUSTOMER_MESSAGE.value]
-    ours = [EntryKind.AGENT_REPLY.value, EntryKind.RELAY.value]
-    query = (
-        select(entries.c.kind, mails.c.message_id.label("theirs"), outbox.c.message_id.label("ours"))
-        .outerjoin(mails, mails.c.id == entries.c.mail_id)
-        .outerjoin(outbox, outbox.c.id == entries.c.outbox_id)
-        .where(entries.c.case_id == case_id, entries.c.kind.in_([*customer, *ours]))
-        .order_by(entries.c.id)
-    )
-    ids = [row.ours if row.kind in ours else row.theirs for row in connection.execute(query)]
+    rows = connection.execute(_THREAD, {"case": case_id})
+    ids = [row.ours if row.kind in _OURS else row.theirs for row in rows]
     return [i for i in ids if i]
-
-
-def _case_query() -> Any:
-    return select(cases, (accounts.c.unit + "/" + accounts.c.id).label("account")).join(
-        accounts, accounts.c.key == cases.c.account_key
-    )
 
 
 def _case(r: Row[Any]) -> Case:
@@ -265,12 +273,6 @@ def _case(r: Row[Any]) -> Case:
         r.opened_at,
         r.updated_at,
         r.closed_at,
-    )
-
-
-def _referral_query() -> Any:
-    return select(referrals, (accounts.c.unit + "/" + accounts.c.id).label("account")).join(
-        accounts, accounts.c.key == referrals.c.account_key
     )
 
 

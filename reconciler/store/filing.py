@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from reconciler.core.case import SYSTEM, CaseState, EntryKind
 from reconciler.core.decision import Action, Decision, HoldReason
@@ -18,6 +18,10 @@ from reconciler.core.token import TokenRecord
 from reconciler.store import cases, errands, outbox
 from reconciler.store.ledger import MailState
 from reconciler.store.tables import held, mails
+
+_STATE = select(mails.c.state).where(mails.c.id == bindparam("mail"))
+_NEW_HELD = insert(held)
+_CHANGE_MAIL = update(mails).where(mails.c.id == bindparam("mail"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ class Filed(StrEnum):
 
 def file_mail(connection: Connection, filing: Filing, now: datetime) -> Filed:
     """Write the filing. The mail must still wait (or be held), and what the decision rests on must still be so."""
-    state = connection.execute(select(mails.c.state).where(mails.c.id == filing.mail_id)).scalar_one()
+    state = connection.execute(_STATE, {"mail": filing.mail_id}).scalar_one()
     if state != _expected(filing).value:
         return Filed.ALREADY
     if _is_stale(connection, filing) or _breaks_a_cap(connection, filing, now):
@@ -306,28 +310,24 @@ def _move_referral(connection: Connection, filing: Filing, now: datetime) -> Non
 def _insert_held(
     connection: Connection, mail_id: int, tenant: str | None, reason: HoldReason, detail: str, now: datetime
 ) -> None:
-    connection.execute(
-        insert(held).values(mail_id=mail_id, tenant=tenant, reason=reason.value, detail=detail, since=now)
-    )
+    values = {"mail_id": mail_id, "tenant": tenant, "reason": reason.value, "detail": detail, "since": now}
+    connection.execute(_NEW_HELD, values)
 
 
 def _write_mail(connection: Connection, filing: Filing, case_id: int | None, now: datetime) -> None:
     decision, summary = filing.decision, filing.summary
     state = MailState.HELD if decision.action is Action.HOLD else MailState.ROUTED
-    connection.execute(
-        update(mails)
-        .where(mails.c.id == filing.mail_id)
-        .values(
-            state=state.value,
-            attempted_by=None,
-            routed_at=now,
-            tenant=decision.tenant,
-            kind=summary.kind.value,
-            case_id=case_id,
-            referral_id=decision.referral_id if case_id is not None else None,
-            message_id=summary.message_id,
-            sender=summary.sender_address,
-            subject=summary.subject,
-            decision=dict(filing.explanation),
-        )
-    )
+    values = {
+        "state": state.value,
+        "attempted_by": None,
+        "routed_at": now,
+        "tenant": decision.tenant,
+        "kind": summary.kind.value,
+        "case_id": case_id,
+        "referral_id": decision.referral_id if case_id is not None else None,
+        "message_id": summary.message_id,
+        "sender": summary.sender_address,
+        "subject": summary.subject,
+        "decision": dict(filing.explanation),
+    }
+    connection.execute(_CHANGE_MAIL, {"mail": filing.mail_id, **values})

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from reconciler.core.fetch import Fetched
 from reconciler.core.reuse import Stored
@@ -24,6 +24,45 @@ class MailState(StrEnum):
     RECEIVED = "received"
     ROUTED = "routed"
     HELD = "held"
+
+
+_THESE = mails.c.id.in_(bindparam("ids", expanding=True))
+_WAITING = (
+    select(mails.c.id, mails.c.attempts, mails.c.interruptions, mails.c.size)
+    .where(mails.c.state == MailState.RECEIVED.value)
+    .order_by(mails.c.attempts, mails.c.interruptions, mails.c.id)
+    .limit(bindparam("most"))
+)
+_COUNT = update(mails).where(_THESE).values(attempts=mails.c.attempts + 1, attempted_by=bindparam("boot"))
+_COUNTED = select(mails.c.id, mails.c.attempts, mails.c.interruptions).where(_THESE)
+_FORGIVE = update(mails).where(_THESE).values(attempts=mails.c.attempts - 1, attempted_by=None)
+_MAILS = (
+    select(
+        mails.c.id,
+        mails.c.account_key,
+        accounts.c.unit,
+        accounts.c.id.label("account_id"),
+        accounts.c.type,
+        raw_mails.c.data,
+        mails.c.attempts,
+        mails.c.state,
+        mails.c.received_at,
+        mails.c.internal_date,
+    )
+    .join(raw_mails, raw_mails.c.mail_id == mails.c.id)
+    .join(accounts, accounts.c.key == mails.c.account_key)
+    .where(_THESE)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A mail that waits to be routed: how often that was tried, how often the program ended meanwhile, bytes."""
+
+    id: int
+    attempts: int
+    interruptions: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,38 +227,27 @@ def save_folder(connection: Connection, account_key: int, folder: str, state: Fo
     )
 
 
-def waiting(connection: Connection, limit: int, excluding: Collection[int] = ()) -> list[tuple[int, int]]:
-    """(id, attempts) of mails that wait to be routed: those never tried first, then in order of arrival.
+def waiting(connection: Connection, limit: int) -> list[Waiting]:
+    """Mails that wait to be routed: those never tried first, then in order of arrival.
 
     A mail at which the program ended goes behind the others: were it the cause, they would wait for ever, and were it
     not, it should not be met by every further end.
     """
-    query = (
-        select(mails.c.id, mails.c.attempts)
-        .where(mails.c.state == MailState.RECEIVED.value, mails.c.id.not_in(list(excluding)))
-        .order_by(mails.c.attempts, mails.c.interruptions, mails.c.id)
-        .limit(limit)
-    )
-    return [(row.id, row.attempts) for row in connection.execute(query)]
+    return [Waiting(*row) for row in connection.execute(_WAITING, {"most": limit})]
 
 
-def count_attempt(connection: Connection, mail_id: int, boot: str) -> tuple[int, int]:
-    """Count the attempt before it is made, in the name of this start of the program.
+def count_attempts(connection: Connection, mail_ids: Sequence[int], boot: str) -> dict[int, tuple[int, int]]:
+    """Count an attempt at each mail before it is made, in the name of this start of the program.
 
-    Returns how many attempts that makes, and how many earlier ones ended with the whole program.
+    Returns by id how many attempts that makes, and how many earlier ones ended with the whole program.
     """
-    connection.execute(
-        update(mails).where(mails.c.id == mail_id).values(attempts=mails.c.attempts + 1, attempted_by=boot)
-    )
-    row = connection.execute(select(mails.c.attempts, mails.c.interruptions).where(mails.c.id == mail_id)).one()
-    return row.attempts, row.interruptions
+    connection.execute(_COUNT, {"ids": list(mail_ids), "boot": boot})
+    return {row.id: (row.attempts, row.interruptions) for row in connection.execute(_COUNTED, {"ids": list(mail_ids)})}
 
 
-def forgive_attempt(connection: Connection, mail_id: int) -> None:
-    """The attempt ended well, but what it rested on has changed: the mail is decided anew, nothing is counted."""
-    connection.execute(
-        update(mails).where(mails.c.id == mail_id).values(attempts=mails.c.attempts - 1, attempted_by=None)
-    )
+def forgive_attempts(connection: Connection, mail_ids: Sequence[int]) -> None:
+    """The attempts were not made, or what they rested on has changed: the mails are decided anew, none is counted."""
+    connection.execute(_FORGIVE, {"ids": list(mail_ids)})
 
 
 def attempt_failed(connection: Connection, mail_id: int) -> None:
@@ -239,37 +267,25 @@ def forgive_interrupted(connection: Connection, boot: str) -> None:
     )
 
 
+def read_mails(connection: Connection, mail_ids: Sequence[int]) -> dict[int, StoredMail]:
+    """Stored mails with their bytes, by id; those that do not exist are left out."""
+    return {
+        row.id: StoredMail(
+            row.id,
+            row.account_key,
+            row.unit,
+            row.account_id,
+            row.type,
+            row.data,
+            row.attempts,
+            MailState(row.state),
+            row.received_at,
+            row.internal_date,
+        )
+        for row in connection.execute(_MAILS, {"ids": list(mail_ids)})
+    }
+
+
 def read_mail(connection: Connection, mail_id: int) -> StoredMail | None:
     """A stored mail with its bytes; None if there is no such mail."""
-    query = (
-        select(
-            mails.c.id,
-            mails.c.account_key,
-            accounts.c.unit,
-            accounts.c.id.label("account_id"),
-            accounts.c.type,
-            raw_mails.c.data,
-            mails.c.attempts,
-            mails.c.state,
-            mails.c.received_at,
-            mails.c.internal_date,
-        )
-        .join(raw_mails, raw_mails.c.mail_id == mails.c.id)
-        .join(accounts, accounts.c.key == mails.c.account_key)
-        .where(mails.c.id == mail_id)
-    )
-    row = connection.execute(query).first()
-    if row is None:
-        return None
-    return StoredMail(
-        row.id,
-        row.account_key,
-        row.unit,
-        row.account_id,
-        row.type,
-        row.data,
-        row.attempts,
-        MailState(row.state),
-        row.received_at,
-        row.internal_date,
-    )
+    return read_mails(connection, [mail_id]).get(mail_id)

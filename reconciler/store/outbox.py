@@ -7,13 +7,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, insert, or_, select, update
 
 from reconciler.core.address import Address
 from reconciler.core.cap import LONGEST_WINDOW, SentBefore, reached
 from reconciler.core.outbox import LONGEST_WAIT, RATE_WINDOW, OutboxRow, OutboxState
 from reconciler.store.suspensions import sending_goes_on
 from reconciler.store.tables import accounts, outbox, outbox_data
+
+_NEW = insert(outbox).returning(outbox.c.id)
+_NEW_DATA = insert(outbox_data)
+_RECENT = select(outbox.c.case_id, outbox.c.created_at).where(
+    outbox.c.recipient_key == bindparam("to"), outbox.c.created_at > bindparam("since")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,33 +41,31 @@ class Queued:
 
 def enqueue(connection: Connection, mail: Queued, now: datetime) -> int:
     """Put the mail into the outbox, due at once; returns its id."""
-    statement = insert(outbox).values(
-        tenant=mail.tenant,
-        account_key=mail.account_key,
-        case_id=mail.case_id,
-        referral_id=mail.referral_id,
-        purpose=mail.purpose,
-        revision_id=mail.revision_id,
-        mail_from=mail.mail_from,
-        recipient=mail.recipient,
-        recipient_key=Address("", mail.recipient).key,
-        message_id=mail.message_id,
-        subject=mail.subject,
-        state=OutboxState.QUEUED.value,
-        next_at=now,
-        created_at=now,
-    )
-    outbox_id = connection.execute(statement.returning(outbox.c.id)).scalar_one()
-    connection.execute(insert(outbox_data).values(outbox_id=outbox_id, data=mail.data))
-    return int(outbox_id)
+    values = {
+        "tenant": mail.tenant,
+        "account_key": mail.account_key,
+        "case_id": mail.case_id,
+        "referral_id": mail.referral_id,
+        "purpose": mail.purpose,
+        "revision_id": mail.revision_id,
+        "mail_from": mail.mail_from,
+        "recipient": mail.recipient,
+        "recipient_key": Address("", mail.recipient).key,
+        "message_id": mail.message_id,
+        "subject": mail.subject,
+        "state": OutboxState.QUEUED.value,
+        "next_at": now,
+        "created_at": now,
+    }
+    outbox_id = int(connection.execute(_NEW, values).scalar_one())
+    connection.execute(_NEW_DATA, {"outbox_id": outbox_id, "data": mail.data})
+    return outbox_id
 
 
 def cap_reached(connection: Connection, recipient: str, case_id: int, now: datetime) -> str | None:
     """Which cap one more mail of the case to this recipient would break, in words; None if it may go."""
-    query = select(outbox.c.case_id, outbox.c.created_at).where(
-        outbox.c.recipient_key == Address("", recipient).key, outbox.c.created_at > now - LONGEST_WINDOW
-    )
-    return reached((SentBefore(r.case_id, r.created_at) for r in connection.execute(query)), case_id, now)
+    rows = connection.execute(_RECENT, {"to": Address("", recipient).key, "since": now - LONGEST_WINDOW})
+    return reached((SentBefore(r.case_id, r.created_at) for r in rows), case_id, now)
 
 
 def due_accounts(connection: Connection, now: datetime) -> list[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, insert, select
@@ -13,12 +12,6 @@ from reconciler.store.tables import mails, probes
 def remember(connection: Connection, message_id: str, account_key: int, now: datetime) -> None:
     """A test mail with this Message-ID is about to be sent to the account's own address."""
     connection.execute(insert(probes).values(message_id=message_id, account_key=account_key, sent_at=now))
-
-
-def is_known(connection: Connection, message_ids: Sequence[str]) -> bool:
-    """Whether one of these is a test mail's."""
-    query = select(probes.c.message_id).where(probes.c.message_id.in_(list(message_ids))).limit(1)
-    return bool(message_ids) and connection.execute(query).first() is not None
 
 
 def has_come_in(connection: Connection, message_id: str, account_key: int) -> bool:

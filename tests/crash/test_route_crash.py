@@ -91,6 +91,8 @@ def test_power_that_fails_again_and_again_does_not_make_a_mail_poison(office: Of
 def test_the_mail_at_which_the_program_ended_goes_behind_the_others(office: Office) -> None:
     for subject in ("First", "Second"):
         office.world.customer_writes(office.customer, office.support, subject)
+    # Both are in hand, then each goes alone.
+    killed(office, "decided=kill", "fetch", "--drain")
     killed(office, "decided=kill", "fetch", "--drain")
     killed(office, "committed=kill", "fetch", "--drain")
     assert [case["subject"] for case in office.cases()] == ["Second"]
