@@ -60,8 +60,8 @@ bench-gitops: $(STAMP) ## validate, plan and apply 10,000 files beside check-jso
 bench-mail: $(STAMP) ## read, judge and decide mails, and what samples of every kind are taken for (BENCH_MAILS=n)
 	@$(BIN)/python -m bench.mail --mails $(or $(BENCH_MAILS),2000)
 
-sequences: $(STAMP) ## play 5,000 orders of events through the router (SEQUENCES=n)
-	@ROUTING_SEQUENCES=$(or $(SEQUENCES),5000) $(BIN)/pytest -n 0 --timeout=3000 tests/runtime/test_routing_sequences.py
+sequences: $(STAMP) ## play 50,000 orders of events through the router; `make test` plays 5,000 (SEQUENCES=n)
+	@ROUTING_SEQUENCES=$(or $(SEQUENCES),50000) $(BIN)/pytest -n 4 --timeout=6000 tests/runtime/test_routing_sequences.py
 
 SEED ?= 1
 KILLS ?= 1000

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, event, select, update
+from sqlalchemy import Connection, create_engine, event, func, select, update
 from sqlalchemy.pool import StaticPool
 
 from reconciler.cli.main import run
@@ -34,7 +34,7 @@ from reconciler.store.database import Store
 from reconciler.store.filing import Filed, Filing, file_mail
 from reconciler.store.held import list_held
 from reconciler.store.ledger import Arrived, store_mails, waiting
-from reconciler.store.tables import accounts, mails, meta
+from reconciler.store.tables import accounts, mails, meta, metadata
 from tests.folders import Folder, system
 from tests.runtime.accounts_folder import REGISTRY
 from tests.states import account
@@ -93,9 +93,9 @@ class MailRoom:
         import json
 
         raw = sqlite3.connect(":memory:", check_same_thread=False)
-        self._raw, self._applied = raw, _template(json.dumps(tenants))
-        raw.deserialize(self._applied)
+        raw.deserialize(_template(json.dumps(tenants)))
         raw.isolation_level = None
+        self._raw, self._marked = raw, (START, 0)
         engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool)
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
         self.store, self.now = Store(engine), START
@@ -111,10 +111,21 @@ class MailRoom:
             if instance is not None:
                 connection.execute(update(meta).where(meta.c.name == "instance").values(value=instance))
 
+    def mark(self) -> None:
+        """Remember how everything stands; `reset` leads back there."""
+        self._raw.execute("ATTACH ':memory:' AS marked")
+        for table in metadata.tables:
+            self._raw.execute(f"CREATE TABLE marked.{table} AS SELECT * FROM main.{table}")
+        self._marked = self.now, self._uid
+
     def reset(self) -> None:
-        """Back to what was applied; what was compiled for this database is kept, which is most of the time."""
-        self._raw.deserialize(self._applied)
-        self._uid, self.now = 0, START
+        """Back to the mark. Rows are replaced, not tables: what was compiled for these is most of the time."""
+        self._raw.execute("BEGIN")
+        for table in metadata.tables:
+            self._raw.execute(f"DELETE FROM main.{table}")
+            self._raw.execute(f"INSERT INTO main.{table} SELECT * FROM marked.{table}")
+        self._raw.execute("COMMIT")
+        self.now, self._uid = self._marked
 
     def later(self, **span: float) -> None:
         """Let time pass."""
@@ -126,7 +137,7 @@ class MailRoom:
         with self.store.write() as connection:
             mail = Fetched("INBOX", 1, str(self._uid), raw, self.now)
             store_mails(connection, [Arrived(self.keys[account], mail, self.now, "keep", None)])
-            return int(connection.execute(select(mails.c.id).order_by(mails.c.id.desc()).limit(1)).scalar_one())
+            return int(connection.execute(select(func.max(mails.c.id))).scalar_one())
 
     def decide(self, mail_id: int) -> Filing | None:
         """Decide a mail; nothing is written."""
@@ -139,14 +150,14 @@ class MailRoom:
 
     def route(self) -> None:
         """Decide and write all that waits; what rested on something that has changed is decided anew."""
-        while True:
+        anew = True
+        while anew:
             with self.store.read() as connection:
                 found = waiting(connection, 1_000)
-            if not found:
-                return
+            anew = False
             for mail in found:
-                if (filing := self.decide(mail.id)) is not None:
-                    self.file(filing)
+                filing = self.decide(mail.id)
+                anew |= filing is not None and self.file(filing) is Filed.STALE
 
     def receive(self, account: str, raw: bytes) -> int:
         """A mail is fetched and routed; its id."""

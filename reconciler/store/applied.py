@@ -35,6 +35,7 @@ _CURSORS = (folders, health, sending)
 _RUNNING = units.c.revision_id == revisions.c.id
 _WITHOUT_CONFIG = [column for column in accounts.c if column.name != "config"]
 _STATUSES = {status.value: status for status in AccountStatus}
+_NEWEST = select(func.max(revisions.c.id))
 _SHARE = 500
 """How many units are named in one statement."""
 
@@ -151,7 +152,7 @@ def commit_of(connection: Connection, revision: int) -> Commit | None:
 
 def newest_revision(connection: Connection) -> int:
     """The number of the revision that was applied last, of whichever unit; 0 if nothing was applied."""
-    return connection.execute(select(func.max(revisions.c.id))).scalar() or 0
+    return connection.execute(_NEWEST).scalar() or 0
 
 
 def any_draining(connection: Connection) -> bool:

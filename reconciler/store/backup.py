@@ -9,11 +9,11 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, update
 
 from reconciler.core.errors import Invalid, NotSetUp, Unavailable
 from reconciler.core.outbox import OutboxState
-from reconciler.store.database import Store
+from reconciler.store.database import Store, read_meta
 from reconciler.store.tables import meta, outbox
 
 _COPIED_AT = "copied-at"
@@ -78,7 +78,7 @@ def _remove(made: list[Path]) -> None:
 
 def refuse_copy(connection: Connection) -> None:
     """Raise NotSetUp if the store is a backup that was put in place and nobody has said so yet."""
-    copied_at = _read(connection, _COPIED_AT)
+    copied_at = read_meta(connection, _COPIED_AT)
     if copied_at is not None:
         raise NotSetUp(
             f"this store is a backup of {copied_at}; what was sent since then would go out again: "
@@ -121,14 +121,10 @@ def discard_restored(connection: Connection, outbox_id: int, reason: str) -> boo
 
 def restore_waits(connection: Connection) -> bool:
     """Whether a restored store waits for a person to release what it holds; until then nothing reminds by itself."""
-    return _read(connection, _UNRELEASED) is not None
+    return read_meta(connection, _UNRELEASED) is not None
 
 
 def restored_at(connection: Connection) -> datetime | None:
     """When the store was restored from a backup; None if it never was."""
-    text = _read(connection, _RESTORED_AT)
+    text = read_meta(connection, _RESTORED_AT)
     return None if text is None else datetime.fromisoformat(text)
-
-
-def _read(connection: Connection, name: str) -> str | None:
-    return connection.execute(select(meta.c.value).where(meta.c.name == name)).scalar_one_or_none()

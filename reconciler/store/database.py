@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, event, inspect, select, text
+from sqlalchemy import Connection, bindparam, create_engine, event, inspect, select, text
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import ArgumentError as BadUrl
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -22,6 +22,7 @@ SCHEMA = "0012"
 BUSY_SECONDS = 20.0
 """How long a locked store is waited for, unless the URL says otherwise: `sqlite:///PATH?timeout=SECONDS`."""
 
+_META = select(meta.c.value).where(meta.c.name == bindparam("wanted"))
 _SECONDS = re.compile(r"[0-9]{1,5}(\.[0-9]{1,3})?")
 
 
@@ -144,4 +145,9 @@ def _version(connection: Connection) -> str | None:
 
 def instance(connection: Connection) -> str:
     """This installation's id (8 characters of a-z2-7), made when the store was created; part of every Message-ID."""
-    return str(connection.execute(select(meta.c.value).where(meta.c.name == "instance")).scalar_one())
+    return str(read_meta(connection, "instance"))
+
+
+def read_meta(connection: Connection, name: str) -> str | None:
+    """What the store says of itself under a name; None if it says nothing."""
+    return connection.execute(_META, {"wanted": name}).scalar_one_or_none()

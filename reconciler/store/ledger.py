@@ -7,6 +7,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
@@ -52,6 +54,26 @@ _MAILS = (
     .join(raw_mails, raw_mails.c.mail_id == mails.c.id)
     .join(accounts, accounts.c.key == mails.c.account_key)
     .where(_THESE)
+)
+
+
+_NEW_RAW = insert(raw_mails)
+_KNOWN_UIDS = select(mails.c.uid).where(
+    mails.c.account_key == bindparam("account"),
+    mails.c.folder == bindparam("folder"),
+    mails.c.uidvalidity == bindparam("uidvalidity"),
+)
+_UNACKNOWLEDGED = (
+    select(mails.c.folder, mails.c.uidvalidity, mails.c.uid, mails.c.after_fetch, mails.c.move_to)
+    .where(mails.c.account_key == bindparam("account"), mails.c.acknowledged_at.is_(None))
+    .order_by(mails.c.id)
+)
+_ACKNOWLEDGE = update(mails).where(
+    mails.c.account_key == bindparam("account"),
+    mails.c.folder == bindparam("of_folder"),
+    mails.c.uidvalidity == bindparam("validity"),
+    mails.c.uid.in_(bindparam("uids", expanding=True)),
+    mails.c.acknowledged_at.is_(None),
 )
 
 
@@ -130,28 +152,29 @@ def store_mails(connection: Connection, arrived: Sequence[Arrived]) -> None:
             "acknowledged_at": item.received_at if item.after_fetch == "keep" else None,
             "state": MailState.RECEIVED.value,
         }
-        statement = insert_new(connection, mails).values(**values).returning(mails.c.id)
-        mail_id = connection.execute(statement).scalar_one_or_none()
+        mail_id = connection.execute(_new_mail(connection), values).scalar_one_or_none()
         if mail_id is not None:
-            connection.execute(insert(raw_mails).values(mail_id=mail_id, data=mail.raw))
+            connection.execute(_NEW_RAW, {"mail_id": mail_id, "data": mail.raw})
+
+
+@cache
+def _new_mail_of(dialect: str) -> Any:
+    return insert_new(dialect, mails).returning(mails.c.id)
+
+
+def _new_mail(connection: Connection) -> Any:
+    return _new_mail_of(connection.dialect.name)
 
 
 def known_uids(connection: Connection, account_key: int, folder: str, uidvalidity: int) -> set[str]:
     """The UIDs of this folder that are in the ledger."""
-    query = select(mails.c.uid).where(
-        mails.c.account_key == account_key, mails.c.folder == folder, mails.c.uidvalidity == uidvalidity
-    )
-    return set(connection.execute(query).scalars())
+    values = {"account": account_key, "folder": folder, "uidvalidity": uidvalidity}
+    return set(connection.execute(_KNOWN_UIDS, values).scalars())
 
 
 def unacknowledged(connection: Connection, account_key: int) -> list[Unacknowledged]:
     """What the server has still to be told about this account's mails, oldest first."""
-    query = (
-        select(mails.c.folder, mails.c.uidvalidity, mails.c.uid, mails.c.after_fetch, mails.c.move_to)
-        .where(mails.c.account_key == account_key, mails.c.acknowledged_at.is_(None))
-        .order_by(mails.c.id)
-    )
-    return [Unacknowledged(*row) for row in connection.execute(query)]
+    return [Unacknowledged(*row) for row in connection.execute(_UNACKNOWLEDGED, {"account": account_key})]
 
 
 def stored_mails(connection: Connection, account_key: int, folder: str, uidvalidity: int) -> list[Stored]:
@@ -190,17 +213,8 @@ def mark_acknowledged(
     """Remember that the server was told about these mails."""
     ordered = sorted(uids)
     for start in range(0, len(ordered), _CHUNK):
-        connection.execute(
-            update(mails)
-            .where(
-                mails.c.account_key == account_key,
-                mails.c.folder == folder,
-                mails.c.uidvalidity == uidvalidity,
-                mails.c.uid.in_(ordered[start : start + _CHUNK]),
-                mails.c.acknowledged_at.is_(None),
-            )
-            .values(acknowledged_at=now)
-        )
+        told = {"uids": ordered[start : start + _CHUNK], "acknowledged_at": now}
+        connection.execute(_ACKNOWLEDGE, {"account": account_key, "of_folder": folder, "validity": uidvalidity, **told})
 
 
 def folder_state(connection: Connection, account_key: int, folder: str) -> FolderState | None:

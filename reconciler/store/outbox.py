@@ -17,6 +17,7 @@ from reconciler.store.tables import accounts, outbox, outbox_data
 
 _NEW = insert(outbox).returning(outbox.c.id)
 _NEW_DATA = insert(outbox_data)
+_DATA = select(outbox_data.c.data).where(outbox_data.c.outbox_id == bindparam("wanted"))
 _RECENT = select(outbox.c.case_id, outbox.c.created_at).where(
     outbox.c.recipient_key == bindparam("to"), outbox.c.created_at > bindparam("since")
 )
@@ -125,8 +126,7 @@ def move_behind(connection: Connection, outbox_id: int, now: datetime) -> None:
 
 def read_data(connection: Connection, outbox_id: int) -> bytes:
     """The bytes of a mail in the outbox: the same at every try."""
-    query = select(outbox_data.c.data).where(outbox_data.c.outbox_id == outbox_id)
-    return bytes(connection.execute(query).scalar_one())
+    return bytes(connection.execute(_DATA, {"wanted": outbox_id}).scalar_one())
 
 
 def finish(
