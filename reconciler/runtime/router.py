@@ -297,9 +297,12 @@ def _summary(mail: StoredMail, message: Message, classification: Classification,
 
 
 def fingerprint(raw: bytes, message: Message) -> str:
-    """Tells copies of one mail, wherever they arrived: over Message-ID, From, Date and the bytes after the header."""
+    """Tells copies of one mail, wherever they arrived: over Message-ID, From, Date and the bytes after the header.
+
+    Blank lines at the end do not count: servers on the way add and take them.
+    """
     head = message.head
-    body = raw.replace(b"\r\n", b"\n").partition(b"\n\n")[2]
+    body = raw.replace(b"\r\n", b"\n").partition(b"\n\n")[2].rstrip()
     sender = head.sender.key if head.sender else ""
     parts = (head.message_id or "", sender, head.first("date") or "", hashlib.sha256(body).hexdigest())
     return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()

@@ -117,6 +117,14 @@ def test_the_same_answer_at_two_accounts_is_relayed_once(room: MailRoom) -> None
     assert len(to_customer(room)) == 1
 
 
+@pytest.mark.parametrize("more", ["\r\n", "\r\n\r\n \r\n"], ids=["one", "several"])
+def test_an_answer_that_comes_again_with_more_blank_lines_is_relayed_once(room: MailRoom, more: str) -> None:
+    answer(room)
+    answer(room, text=f"On Monday.{more}", account="acme/support")
+    assert len(to_customer(room)) == 1
+    assert (room.actions()[-2:], room.held()) == (["relay", "copy"], [])
+
+
 def test_a_question_withdrawn_a_second_before_relays_nothing(room: MailRoom) -> None:
     asked = question(room)
     raw = letter(EXPERT, str(asked["Reply-To"]), "Re", "On Monday.", f"In-Reply-To: {asked['Message-ID']}")
