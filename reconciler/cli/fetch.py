@@ -61,23 +61,32 @@ def fetch(
 
 
 def _fetch(wired: House, show: Any, *, cycles: int | None) -> None:
+    import threading
+
     from reconciler.runtime.cycle import Engine
     from reconciler.runtime.holding import holding
     from reconciler.runtime.supervisor import new_boot
     from reconciler.runtime.writer import Writer
     from reconciler.store.lease import Right
 
-    writer = Writer(wired.store)
-    engine = Engine(wired.tools(writer), show)
+    writer, mails = Writer(wired.store), threading.Event()
+
+    def stepped(line: StepLine) -> None:
+        show(line)
+        if line.taken:
+            mails.set()
+
+    engine = Engine(wired.tools(writer), stepped)
     with holding(wired.store, Right.MAIL, "fetch", engine.stop):
         router = wired.router()
         try:
             engine.set_accounts(_accounts(wired))
-            if cycles is None:
-                engine.drain()
-            else:
-                engine.run_cycles(cycles)
-            wired.intake(writer, router, new_boot()).drain()
+            intake = wired.intake(writer, router, new_boot())
+            with intake.beside(mails):
+                if cycles is None:
+                    engine.drain()
+                else:
+                    engine.run_cycles(cycles)
             wired.errands(writer).look()
         finally:
             router.close()

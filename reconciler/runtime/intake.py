@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime
 
 import structlog
@@ -72,7 +74,22 @@ class Intake:
                 self.drain(stop.is_set)
             except ReconcilerError as error:
                 log.warning("intake.paused", reason=str(error))
-            wake.wait(1.0)
+            if not stop.is_set():
+                wake.wait(1.0)
+
+    @contextmanager
+    def beside(self, wake: threading.Event) -> Iterator[None]:
+        """Route in a thread while the block fetches, and the rest when it has ended; `wake` says that mails came."""
+        stop = threading.Event()
+        with ThreadPoolExecutor(1, "route") as threads:
+            routing = threads.submit(self.run, stop, wake)
+            try:
+                yield
+            finally:
+                stop.set()
+                wake.set()
+        routing.result()
+        self.drain()
 
     def _route(self, mail_ids: Sequence[int]) -> int:
         """One go: the attempts are counted before they are made. How many mails do not wait any more."""

@@ -224,9 +224,10 @@ class Play:
         sent = {row.id: row for row in self.room.outbox()}
         texts = [(relay.referral_id, self.words(relay.outbox_id)) for relay in relays]
         assert len(texts) == len(set(texts)), "an answer was relayed twice"
+        customers = {case.id: case.customer_address for case in self.room.cases()}
         for relay in relays:
             row, said = sent[relay.outbox_id], self.words(relay.outbox_id)
-            assert row.recipient == f"carla@{row.tenant}-customer.example"
+            assert row.recipient == customers[row.case_id]
             assert f"[{row.tenant}]" in said
             assert all(f"[{other}]" not in said for other in UNITS if other != row.tenant)
             assert "forger" not in said
