@@ -21,6 +21,15 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """Where a folder's next mail will stand: what has a lower UID was there before."""
+
+    folder: str
+    uidvalidity: int
+    next_uid: int
+
+
+@dataclass(frozen=True, slots=True)
 class Listing:
     """What one folder holds that the ledger does not, oldest first.
 

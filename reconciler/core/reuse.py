@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -35,6 +36,18 @@ def doubtful(stored: Iterable[Stored], present: Mapping[str, int | None]) -> tup
 def is_same_mail(stored: bytes, shown: bytes) -> bool:
     """Whether two heads are one mail's: servers add fields of their own, but leave those that tell mails apart."""
     return _telling(stored) == _telling(shown)
+
+
+def already_there(stored: Mapping[str, bytes], shown: Iterable[bytes]) -> frozenset[str]:
+    """Which stored mails the heads of a folder show, by UID; of several alike as many as are shown."""
+    heads = Counter(tuple(_telling(head)) for head in shown)
+    found: set[str] = set()
+    for uid, raw in stored.items():
+        head = tuple(_telling(raw))
+        if raw and heads[head]:
+            heads[head] -= 1
+            found.add(uid)
+    return frozenset(found)
 
 
 def _telling(raw: bytes) -> list[tuple[bytes, bytes]]:

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 from pydantic import BaseModel
 
 from reconciler.core.errors import ReconcilerError
-from reconciler.core.fetch import Fetched, Listing
+from reconciler.core.fetch import Fetched, Listing, Mark
 from reconciler.core.secret import Secret
 
 T = TypeVar("T")
@@ -72,6 +72,11 @@ class Session(Protocol):
         """Seconds the server wants between the beginning of this session and that of the next; 0 for no wish."""
         ...
 
+    @property
+    def copier(self) -> Copier | None:
+        """How mails are copied where no single command moves them; None where one does."""
+        ...
+
     def list(self, folder: str, known: Collection[str], since: datetime | None) -> Listing:
         """Select `folder` for reading and writing; the mails that are not in `known`, oldest first, with size and date.
 
@@ -97,7 +102,8 @@ class Session(Protocol):
     def acknowledge(self, listing: Listing, uids: Sequence[str], how: str, move_to: str | None) -> Acknowledged:
         """Tell the server these are stored: `seen`, `move`, `delete` or `keep`; by UID, never a plain EXPUNGE.
 
-        A vanished mail counts as done. Telling the same twice in a session does no harm.
+        A vanished mail counts as done. Telling the same twice in a session does no harm. Where there is a `copier`,
+        `move` is never asked for, but a copy and then `delete`.
         """
         ...
 
@@ -119,6 +125,41 @@ class Session(Protocol):
         ...
 
 
+class Copier(Protocol):
+    """The part of a session that moves mails in two steps: after the first they are in both folders."""
+
+    def mark(self, folder: str) -> Mark:
+        """Where the next mail of this folder will stand. Raises Refused(FOLDER_MISSING) if there is no such folder."""
+        ...
+
+    def came_since(self, mark: Mark) -> Sequence[bytes]:
+        """The headers of all mails from the mark on; no flag changes. Raises Trouble if UIDVALIDITY is another."""
+        ...
+
+    def copy(self, listing: Listing, uids: Sequence[str], to: str) -> Acknowledged:
+        """Copy these; `done` are those that are copied for certain, or have vanished.
+
+        Raises Refused(ACKNOWLEDGE_REFUSED) if they could not be deleted afterwards, Refused(FOLDER_MISSING).
+        """
+        ...
+
+
+class FlowCopier(Protocol):
+    """See `Copier`."""
+
+    def mark(self, folder: str) -> Flow[Mark]:
+        """See `Copier.mark`."""
+        ...
+
+    def came_since(self, mark: Mark) -> Flow[Sequence[bytes]]:
+        """See `Copier.came_since`."""
+        ...
+
+    def copy(self, listing: Listing, uids: Sequence[str], to: str) -> Flow[Acknowledged]:
+        """See `Copier.copy`; every answer has been heard."""
+        ...
+
+
 class FlowSession(Protocol):
     """A session as a flow without I/O: whoever drives it carries the bytes and resumes a flow when some have come.
 
@@ -133,6 +174,11 @@ class FlowSession(Protocol):
     @property
     def login_delay(self) -> float:
         """See `Session.login_delay`."""
+        ...
+
+    @property
+    def copier(self) -> FlowCopier | None:
+        """See `Session.copier`."""
         ...
 
     def outgoing(self) -> bytes:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import imaplib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from imapclient import IMAPClient
 
-from reconciler.core.fetch import Fetched, Listed, Listing
+from reconciler.core.fetch import Fetched, Listed, Listing, Mark
 from reconciler.core.health import Condition, Refused, Trouble
 from reconciler.core.secret import Secret
 from reconciler.protocol.base import Acknowledged, Limits
@@ -21,6 +22,7 @@ from reconciler.protocol.imap_answers import (
     folder_argument,
     in_uid_order,
     listed,
+    mark_of,
     uid_set,
 )
 from reconciler.protocol.imap_failure import translated, wait
@@ -44,7 +46,7 @@ def open_session(settings: ImapSettings, secret: Secret, limits: Limits) -> Imap
 
 
 class ImapSession:
-    """One logged-in IMAP connection; implements `base.Session`."""
+    """One logged-in IMAP connection; implements `base.Session`, and `base.Copier` for servers without MOVE."""
 
     login_delay = 0.0
 
@@ -95,9 +97,7 @@ class ImapSession:
         with self._doing(f"read headers in {listing.folder}"):
             self._open(listing, writable=self._is_acknowledged)
             for chunk in _in_groups(in_uid_order(uids)):
-                shown = self._fetched(chunk, "(BODY.PEEK[HEADER])")
-                heads = {uid: shown[uid].get(b"BODY[HEADER]") for uid in chunk if uid in shown}
-                found |= {uid: head for uid, head in heads.items() if isinstance(head, bytes) and head}
+                found |= self._heads(chunk)
         return found
 
     def acknowledge(self, listing: Listing, uids: Sequence[str], how: str, move_to: str | None) -> Acknowledged:
@@ -111,10 +111,43 @@ class ImapSession:
             return Acknowledged(done=frozenset(uids))
         refused: set[str] = set()
         with self._doing(f"acknowledge ({action.value}) in {listing.folder}"):
-            self._demand_means(action)
+            if action is ImapAfterFetch.DELETE:
+                self._demand_means(action)
             self._open(listing, writable=True)
             for chunk in _in_groups(in_uid_order(uids)):
-                refused.update(self._refused(chunk, action, move_to))
+                refused.update(self._refused(chunk, partial(self._acknowledged, action=action, move_to=move_to)))
+        return Acknowledged(frozenset(uids) - refused, frozenset(refused))
+
+    @property
+    def copier(self) -> ImapSession | None:
+        """See `base.Session.copier`."""
+        return None if self._can("MOVE") else self
+
+    def mark(self, folder: str) -> Mark:
+        """See `base.Copier.mark`."""
+        with self._doing(f"look at {folder}"):
+            status, data = self._imap.status(folder_argument(folder), "(UIDVALIDITY UIDNEXT)")
+            if status != "OK":
+                raise self._not_selected(folder, _text(data), "move_to")
+            parts = [one for part in data for one in (part if isinstance(part, tuple) else (part,))]
+        return mark_of(self._where, folder, parts)
+
+    def came_since(self, mark: Mark) -> Sequence[bytes]:
+        """See `base.Copier.came_since`."""
+        with self._doing(f"read headers in {mark.folder}"):
+            self._open(Listing(mark.folder, mark.uidvalidity, ()), writable=False)
+            # `n:*` names the last mail even if its UID is below n (RFC 3501 6.4.8).
+            came = [str(uid) for uid in self._client.search(["UID", f"{mark.next_uid}:*"]) if uid >= mark.next_uid]
+            return [head for chunk in _in_groups(in_uid_order(came)) for head in self._heads(chunk).values()]
+
+    def copy(self, listing: Listing, uids: Sequence[str], to: str) -> Acknowledged:
+        """See `base.Copier.copy`."""
+        refused: set[str] = set()
+        with self._doing(f"copy from {listing.folder}"):
+            self._demand_means(ImapAfterFetch.MOVE)
+            self._open(listing, writable=True)
+            for chunk in _in_groups(in_uid_order(uids)):
+                refused.update(self._refused(chunk, partial(self._copied, to=to)))
         return Acknowledged(frozenset(uids) - refused, frozenset(refused))
 
     @property
@@ -175,7 +208,7 @@ class ImapSession:
         self._selected = (folder, uidvalidity, writable)
         return uidvalidity
 
-    def _not_selected(self, folder: str, text: str) -> Trouble | Refused:
+    def _not_selected(self, folder: str, text: str, key: str = "folders") -> Trouble | Refused:
         if asks_to_wait(text):
             return wait(self._where, text)
         found = [flags for flags, _, name in self._client.list_folders("", folder) if name == folder]
@@ -183,7 +216,7 @@ class ImapSession:
         if usable:
             return Trouble(Condition.PROTOCOL_ERROR, f"{self._where} does not open {folder} now ({text})")
         return Refused(
-            Condition.FOLDER_MISSING, f"{self._where} has no folder {folder} ({text}); create it or correct folders"
+            Condition.FOLDER_MISSING, f"{self._where} has no folder {folder} ({text}); create it or correct {key}"
         )
 
     def _number(self, code: str) -> int | None:
@@ -213,6 +246,11 @@ class ImapSession:
         given = {uid: found[uid][b"BODY[]"] for uid in uids if b"BODY[]" in found.get(uid, {})}
         return {uid: raw if isinstance(raw, bytes) else b"" for uid, raw in given.items()}
 
+    def _heads(self, uids: Sequence[str]) -> dict[str, bytes]:
+        shown = self._fetched(uids, "(BODY.PEEK[HEADER])")
+        heads = {uid: shown[uid].get(b"BODY[HEADER]") for uid in uids if uid in shown}
+        return {uid: head for uid, head in heads.items() if isinstance(head, bytes) and head}
+
     def _fetched(self, uids: Sequence[str], items: str) -> dict[str, dict[bytes, Any]]:
         status, data = self._imap.uid("FETCH", uid_set(uids), items)
         if status != "OK":
@@ -233,11 +271,7 @@ class ImapSession:
             )
 
     def _demand_means(self, action: ImapAfterFetch) -> None:
-        enough = {
-            ImapAfterFetch.DELETE: self._can("UIDPLUS") or self._is_exclusive,
-            ImapAfterFetch.MOVE: self._can("MOVE") or self._can("UIDPLUS") or self._is_exclusive,
-        }
-        if not enough.get(action, True):
+        if not self._can("UIDPLUS") and not self._is_exclusive:
             raise Refused(
                 Condition.ACKNOWLEDGE_REFUSED,
                 f"{self._where} offers no UIDPLUS, so after_fetch: {action.value} could remove other people's mails; "
@@ -263,12 +297,12 @@ class ImapSession:
         found = set(self._client.search(["UID", uid_set(uids)]))
         return tuple(uid for uid in uids if int(uid) in found)
 
-    def _refused(self, uids: Sequence[str], action: ImapAfterFetch, move_to: str | None) -> Sequence[str]:
-        """Acknowledge these; what the server refuses. One vanished mail is no reason to refuse the others."""
-        if self._acknowledged(uid_set(uids), action, move_to):
+    def _refused(self, uids: Sequence[str], tells: Callable[[str], bool]) -> Sequence[str]:
+        """Tell of these; what the server refuses. One vanished mail is no reason to refuse the others."""
+        if tells(uid_set(uids)):
             return ()
         present = self._present(uids)
-        vanished_only = len(present) < len(uids) and self._acknowledged(uid_set(present), action, move_to)
+        vanished_only = len(present) < len(uids) and tells(uid_set(present))
         return () if vanished_only else present
 
     def _acknowledged(self, uids: str, action: ImapAfterFetch, move_to: str | None) -> bool:
@@ -280,9 +314,10 @@ class ImapSession:
             return self._deleted(uids)
         if move_to is None:
             raise ValueError("move needs a folder")
-        if self._can("MOVE"):
-            return self._done(self._imap.uid("MOVE", uids, folder_argument(move_to)), move_to)
-        return self._done(self._imap.uid("COPY", uids, folder_argument(move_to)), move_to) and self._deleted(uids)
+        return self._done(self._imap.uid("MOVE", uids, folder_argument(move_to)), move_to)
+
+    def _copied(self, uids: str, to: str) -> bool:
+        return not uids or self._done(self._imap.uid("COPY", uids, folder_argument(to)), to)
 
     def _deleted(self, uids: str) -> bool:
         if not self._done(self._imap.uid("STORE", uids, "+FLAGS.SILENT", "(\\Deleted)")):

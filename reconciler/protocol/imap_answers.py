@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 from imapclient.imap_utf7 import encode
 from imapclient.response_parser import parse_fetch_response
 
-from reconciler.core.fetch import Listed
+from reconciler.core.fetch import Listed, Mark
+from reconciler.core.health import Condition, Trouble
 from reconciler.core.manners import asked, seconds_asked
 
 _SET_LENGTH = 7_000
+_STATUS_ITEM = re.compile(rb"(UIDVALIDITY|UIDNEXT) ([0-9]+)")
 
 
 def asks_to_wait(text: str) -> bool:
@@ -93,6 +96,17 @@ def _responses(data: Sequence[Any]) -> Iterator[list[Any]]:
         if isinstance(part, bytes):
             yield response
             response = []
+
+
+def mark_of(where: str, folder: str, parts: Sequence[bytes]) -> Mark:
+    """What a STATUS answer tells of where the folder's next mail will stand; its text is cut where literals stood.
+
+    Raises Trouble(PROTOCOL_ERROR) if it does not name UIDVALIDITY.
+    """
+    items = dict(_STATUS_ITEM.findall(b" ".join(parts).rpartition(b"(")[2].upper()))
+    if not int(items.get(b"UIDVALIDITY", 0)):
+        raise Trouble(Condition.PROTOCOL_ERROR, f"{where} tells no UIDVALIDITY for {folder}; nothing is moved there")
+    return Mark(folder, int(items[b"UIDVALIDITY"]), int(items.get(b"UIDNEXT", 1)))
 
 
 def listed(uid: str, items: Mapping[bytes, Any]) -> Listed:

@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from reconciler.core.fetch import Fetched, Listed, Listing
+from reconciler.core.fetch import Fetched, Listed, Listing, Mark
 from reconciler.core.health import Condition, Refused, Trouble
 from reconciler.protocol.base import Acknowledged, Flow, Taken
-from reconciler.protocol.imap_answers import asks_to_wait, folder_argument, in_uid_order, uid_groups, uid_set
+from reconciler.protocol.imap_answers import asks_to_wait, folder_argument, in_uid_order, mark_of, uid_groups, uid_set
 from reconciler.protocol.imap_failure import wait
 from reconciler.protocol.imap_flow_acknowledge import Acknowledging, add_numbers, present
 from reconciler.protocol.imap_flow_bodies import Described, Heads, bodies
@@ -30,7 +30,10 @@ class Manners:
 
 
 class ImapFlow:
-    """One logged-in IMAP conversation; implements `base.FlowSession`. `manners` are shared by all of a host."""
+    """One logged-in IMAP conversation; implements `base.FlowSession` and `base.FlowCopier`.
+
+    `manners` are shared by all of a host.
+    """
 
     login_delay = 0.0
 
@@ -104,17 +107,54 @@ class ImapFlow:
         """See `base.FlowSession`."""
         yield from self._begin()
         yield from self._open(listing, writable=self._settings.after_fetch is not ImapAfterFetch.KEEP)
-        shown = Heads(frozenset(uids))
-        for chunk in map(uid_set, uid_groups(in_uid_order(uids))):
-            yield from self._fetched(f"UID FETCH {chunk} (BODY.PEEK[HEADER])", shown)
-        return shown.heads
+        return (yield from self._heads(uids))
+
+    @property
+    def copier(self) -> ImapFlow | None:
+        """See `base.FlowSession`."""
+        return None if "MOVE" in self.capabilities else self
+
+    def mark(self, folder: str) -> Flow[Mark]:
+        """See `base.FlowCopier`."""
+        yield from self._begin()
+        told: list[bytes] = []
+        self._talk.on_other = lambda response: told.extend(response.parts if response.word == b"STATUS" else ())
+        tag = self._talk.say(f"STATUS {folder_argument(folder)} (UIDVALIDITY UIDNEXT)")
+        answer = yield from self._talk.until(tag)
+        self._talk.on_other = None
+        if not answer.is_ok:
+            raise (yield from self._not_selected(folder, answer, "move_to"))
+        return mark_of(self._where, folder, told)
+
+    def came_since(self, mark: Mark) -> Flow[Sequence[bytes]]:
+        """See `base.FlowCopier`."""
+        yield from self._begin()
+        yield from self._open(Listing(mark.folder, mark.uidvalidity, ()), writable=False)
+        came: set[int] = set()
+        self._talk.on_other = lambda response: add_numbers(came, response)
+        yield from self._talk.done(self._talk.say(f"UID SEARCH UID {mark.next_uid}:*"), f"look into {mark.folder}")
+        self._talk.on_other = None
+        # `n:*` names the last mail even if its UID is below n (RFC 3501 6.4.8).
+        heads = yield from self._heads([str(uid) for uid in came if uid >= mark.next_uid])
+        return list(heads.values())
+
+    def copy(self, listing: Listing, uids: Sequence[str], to: str) -> Flow[Acknowledged]:
+        """See `base.FlowCopier`."""
+        self._acknowledging.demand_means(ImapAfterFetch.MOVE)
+        yield from self._begin()
+        yield from self._open(listing, writable=True)
+        refused: set[str] = set()
+        for chunk in uid_groups(in_uid_order(uids)):
+            refused.update((yield from self._acknowledging.copy(chunk, to)))
+        return Acknowledged(frozenset(uids) - refused, frozenset(refused))
 
     def acknowledge(self, listing: Listing, uids: Sequence[str], how: str, move_to: str | None) -> Flow[Acknowledged]:
         """See `base.FlowSession`; where the server proved to take it, the answers are left for `settle` to hear."""
         action = ImapAfterFetch(how)
         if action is ImapAfterFetch.KEEP or not uids:
             return Acknowledged(done=frozenset(uids))
-        self._acknowledging.demand_means(action)
+        if action is ImapAfterFetch.DELETE:
+            self._acknowledging.demand_means(action)
         yield from self._begin()
         yield from self._open(listing, writable=True)
         for chunk in uid_groups(in_uid_order(uids)):
@@ -233,7 +273,7 @@ class ImapFlow:
         self._selected = (folder, uidvalidity, writable)
         return uidvalidity
 
-    def _not_selected(self, folder: str, answer: Answer) -> Flow[Trouble | Refused]:
+    def _not_selected(self, folder: str, answer: Answer, key: str = "folders") -> Flow[Trouble | Refused]:
         if asks_to_wait(answer.text):
             return wait(self._where, answer.text)
         if answer.status == b"BAD":
@@ -246,7 +286,7 @@ class ImapFlow:
             return Trouble(Condition.PROTOCOL_ERROR, f"{self._where} does not open {folder} now ({answer.text})")
         return Refused(
             Condition.FOLDER_MISSING,
-            f"{self._where} has no folder {folder} ({answer.text}); create it or correct folders",
+            f"{self._where} has no folder {folder} ({answer.text}); create it or correct {key}",
         )
 
     def _search(self, since: datetime | None, following: int | None) -> Flow[set[int]]:
@@ -265,6 +305,12 @@ class ImapFlow:
             yield from self._talk.done(self._talk.say(f"UID SEARCH {what}{window}"), "list the folder")
         self._talk.on_other = None
         return found
+
+    def _heads(self, uids: Sequence[str]) -> Flow[Mapping[str, bytes]]:
+        shown = Heads(frozenset(uids))
+        for chunk in map(uid_set, uid_groups(in_uid_order(uids))):
+            yield from self._fetched(f"UID FETCH {chunk} (BODY.PEEK[HEADER])", shown)
+        return shown.heads
 
     def _fetched(self, command: str, into: Described | Heads) -> Flow[None]:
         self._talk.on_fetch, self._talk.wire.most_literal = into.take, into.most_literal

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from reconciler.core.health import Condition, Refused
 from reconciler.protocol.base import Acknowledged, Flow
@@ -19,7 +20,7 @@ class _Told:
     """Commands that tell of these mails, and the answers so far."""
 
     uids: Sequence[str]
-    action: ImapAfterFetch
+    commands: Callable[[str], list[str]]
     move_to: str | None
     tags: list[bytes] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
@@ -30,7 +31,7 @@ class Acknowledging:
 
     def __init__(self, talk: Talk, where: str, capabilities: frozenset[str], *, exclusive: bool) -> None:
         self._talk, self._where = talk, where
-        self._moves, self._uidplus = "MOVE" in capabilities, "UIDPLUS" in capabilities
+        self._uidplus = "UIDPLUS" in capabilities
         self._exclusive = exclusive
         self._told: list[_Told] = []
 
@@ -40,9 +41,8 @@ class Acknowledging:
         return bool(self._told)
 
     def demand_means(self, action: ImapAfterFetch) -> None:
-        """Raises Refused(ACKNOWLEDGE_REFUSED) if the server lacks what it takes."""
-        removes = action is ImapAfterFetch.DELETE or (action is ImapAfterFetch.MOVE and not self._moves)
-        if removes and not self._uidplus and not self._exclusive:
+        """Raises Refused(ACKNOWLEDGE_REFUSED) if the server lacks what it takes to delete."""
+        if not self._uidplus and not self._exclusive:
             raise Refused(
                 Condition.ACKNOWLEDGE_REFUSED,
                 f"{self._where} offers no UIDPLUS, so after_fetch: {action.value} could remove other people's mails; "
@@ -51,17 +51,24 @@ class Acknowledging:
 
     def tell(self, uids: Sequence[str], action: ImapAfterFetch, move_to: str | None, *, pipelines: bool) -> Flow[None]:
         """Say it; without `pipelines` each command waits for the answer of the one before."""
-        told = _Told(uids, action, move_to)
-        # Once copied, mails are removed; that they are copied has to be certain before.
-        waits = not pipelines or (action is ImapAfterFetch.MOVE and not self._moves)
-        for command in self._commands(uid_set(uids), action, move_to):
+        told = _Told(uids, partial(self._commands, action=action, move_to=move_to), move_to)
+        yield from self._say(told, pipelines=pipelines)
+        self._told.append(told)
+
+    def copy(self, uids: Sequence[str], to: str) -> Flow[Sequence[str]]:
+        """Copy these and hear what becomes of it; which are refused."""
+        told = _Told(uids, partial(_copying, to=to), to)
+        yield from self._say(told, pipelines=False)
+        return () if all(a.is_ok for a in told.answers) else (yield from self._refused(told))
+
+    def _say(self, told: _Told, *, pipelines: bool) -> Flow[None]:
+        for command in told.commands(uid_set(told.uids)):
             told.tags.append(self._talk.say(command))
-            if waits:
+            if not pipelines:
                 answer = yield from self._talk.until(told.tags.pop())
                 told.answers.append(answer)
                 if not answer.is_ok:
                     break
-        self._told.append(told)
 
     def settle(self, *, wait: bool) -> Flow[Acknowledged]:
         """See `base.FlowSession.settle`."""
@@ -89,8 +96,7 @@ class Acknowledging:
             case ImapAfterFetch.DELETE:
                 return remove
             case ImapAfterFetch.MOVE if move_to is not None:
-                folder = folder_argument(move_to)
-                return [f"UID MOVE {uids} {folder}"] if self._moves else [f"UID COPY {uids} {folder}", *remove]
+                return [f"UID MOVE {uids} {folder_argument(move_to)}"]
         raise ValueError("move needs a folder")
 
     def _heard(self, told: _Told, *, wait: bool) -> Flow[bool]:
@@ -108,8 +114,8 @@ class Acknowledging:
         there = yield from present(self._talk, told.uids)
         if not there or len(there) == len(told.uids):
             return there
-        yield from self.tell(there, told.action, told.move_to, pipelines=False)
-        again = self._told.pop()
+        again = _Told(there, told.commands, told.move_to)
+        yield from self._say(again, pipelines=False)
         self._look_for_reasons(again)
         return () if all(a.is_ok for a in again.answers) else there
 
@@ -122,11 +128,15 @@ class Acknowledging:
                 raise waiting(self._where, answer.text)
             if answer.status == b"BAD":
                 raise self._talk.refusal(answer, "tell it of stored mails")
-            if told.action is ImapAfterFetch.MOVE and answer.code == b"TRYCREATE":
+            if told.move_to is not None and answer.code == b"TRYCREATE":
                 raise Refused(
                     Condition.FOLDER_MISSING,
                     f"{self._where} has no folder {told.move_to} ({answer.text}); create it or correct move_to",
                 )
+
+
+def _copying(uids: str, to: str) -> list[str]:
+    return [f"UID COPY {uids} {folder_argument(to)}"]
 
 
 def present(talk: Talk, uids: Sequence[str]) -> Flow[Sequence[str]]:

@@ -58,6 +58,7 @@ class MaildirSession:
 
     usable = True
     login_delay = 0.0
+    copier = None
     capabilities: frozenset[str] = frozenset()
 
     def __init__(self, settings: MaildirSettings) -> None:

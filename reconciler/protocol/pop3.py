@@ -74,6 +74,8 @@ class _Survey:
 class Pop3Session:
     """One logged-in POP3 connection; implements `base.Session`. UIDs are UIDLs, in the folder ""."""
 
+    copier = None
+
     def __init__(self, client: poplib.POP3, known: Capabilities | None, where: str) -> None:
         self._client, self._capabilities, self._where = client, known, where
         self._survey: _Survey | None = None

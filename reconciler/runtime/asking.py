@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from reconciler.core.errors import ReconcilerError
-from reconciler.core.fetch import Fetched, Listing
-from reconciler.protocol.base import Acknowledged, Session, Taken
+from reconciler.core.fetch import Fetched, Listing, Mark
+from reconciler.protocol.base import Acknowledged, Copier, Session, Taken
 from reconciler.runtime.writer import Writer
 from reconciler.store.database import Store
 
@@ -58,6 +58,29 @@ class Acknowledge:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkFolder:
+    """See `Copier.mark`; answered by None where there is no `copier`."""
+
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class CameSince:
+    """See `Copier.came_since`."""
+
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """See `Copier.copy`."""
+
+    listing: Listing
+    uids: Sequence[str]
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
 class Settle:
     """What has become of acknowledgements that were told and not answered yet; `wait`: until nothing is uncertain."""
 
@@ -85,7 +108,7 @@ class Note:
     work: Callable[[Connection], Any]
 
 
-Ask = ListFolder | Fetch | Heads | Acknowledge | Settle | Read | Write | Note
+Ask = ListFolder | Fetch | Heads | Acknowledge | MarkFolder | CameSince | Copy | Settle | Read | Write | Note
 Asking = Generator[Ask, Any, T]
 
 
@@ -111,6 +134,24 @@ def acknowledge(listing: Listing, uids: Sequence[str], how: str, move_to: str | 
     """Ask to tell the server."""
     told: Acknowledged = yield Acknowledge(listing, uids, how, move_to)
     return told
+
+
+def mark_folder(folder: str) -> Asking[Mark | None]:
+    """Ask where the next copy will stand; None if nothing has to be copied."""
+    mark: Mark | None = yield MarkFolder(folder)
+    return mark
+
+
+def came_since(mark: Mark) -> Asking[Sequence[bytes]]:
+    """Ask for the headers of what came since."""
+    found: Sequence[bytes] = yield CameSince(mark)
+    return found
+
+
+def copy(listing: Listing, uids: Sequence[str], to: str) -> Asking[Acknowledged]:
+    """Ask to copy."""
+    copied: Acknowledged = yield Copy(listing, uids, to)
+    return copied
 
 
 def settle(*, wait: bool) -> Asking[Acknowledged]:
@@ -161,6 +202,8 @@ def _answer(ask: Ask, session: Session, store: Store, writer: Writer | None) -> 
             return session.heads(listing, uids)
         case Acknowledge(listing, uids, how, move_to):
             return session.acknowledge(listing, uids, how, move_to)
+        case MarkFolder() | CameSince() | Copy():
+            return _answer_of_copier(ask, session.copier)
         case Settle(wait):
             return Acknowledged(session.finish()) if wait else Acknowledged()
         case Read(query):
@@ -170,6 +213,18 @@ def _answer(ask: Ask, session: Session, store: Store, writer: Writer | None) -> 
             if writer is None:
                 raise ValueError("this only looks and writes nothing")
             return writer.run(work) if isinstance(ask, Write) else writer.submit(work)
+
+
+def _answer_of_copier(ask: MarkFolder | CameSince | Copy, copier: Copier | None) -> Any:
+    if copier is None:
+        return None
+    match ask:
+        case MarkFolder(folder):
+            return copier.mark(folder)
+        case CameSince(mark):
+            return copier.came_since(mark)
+        case Copy(listing, uids, to):
+            return copier.copy(listing, uids, to)
 
 
 def _consumed(mails: Iterator[Fetched]) -> Taken:

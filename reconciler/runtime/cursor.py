@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.core.fetch import Listed, Listing
@@ -36,3 +37,17 @@ class Cursor:
     pending: dict[Place, set[str]] = field(default_factory=dict)
     refused: dict[Place, set[str]] = field(default_factory=dict)
     turn: int = 0
+
+    def left_to_tell(self, listing: Listing) -> Mapping[str, Told]:
+        """What is stored of this folder and neither told nor being told, but for UIDs that may mean another mail."""
+        place = (listing.folder, listing.uidvalidity)
+        untold, pending = (self.untold or {}).get(place, {}), self.pending.get(place, set())
+        if len(untold) == len(pending):
+            return {}
+        doubtful = self.checked.reused | self.checked.untold if listing.present else frozenset()
+        return {uid: told for uid, told in untold.items() if uid not in pending and uid not in doubtful}
+
+    def has_others(self, folder: str, uids: Collection[str], told: Told) -> bool:
+        """Whether further mails of this folder are still to be told of in the same way."""
+        places = [mails for place, mails in (self.untold or {}).items() if place[0] == folder]
+        return any(how == told and uid not in uids for mails in places for uid, how in mails.items())

@@ -19,9 +19,12 @@ from reconciler.runtime.asking import (
     Acknowledge,
     Ask,
     Asking,
+    CameSince,
+    Copy,
     Fetch,
     Heads,
     ListFolder,
+    MarkFolder,
     Note,
     Read,
     Settle,
@@ -267,8 +270,25 @@ class FastDoor:
                 channel.run(channel.session.heads(listing, uids), then)
             case Acknowledge(listing, uids, how, move_to):
                 channel.run(channel.session.acknowledge(listing, uids, how, move_to), then)
+            case MarkFolder() | CameSince() | Copy():
+                self._copy(channel, ask, then)
             case Settle(wait):
                 channel.run(channel.session.settle(wait=wait), then)
+
+    def _copy(
+        self, channel: Channel, ask: MarkFolder | CameSince | Copy, then: Callable[[Any, Exception | None], None]
+    ) -> None:
+        copier = channel.session.copier
+        if copier is None:
+            then(None, None)
+            return
+        match ask:
+            case MarkFolder(folder):
+                channel.run(copier.mark(folder), then)
+            case CameSince(mark):
+                channel.run(copier.came_since(mark), then)
+            case Copy(listing, uids, to):
+                channel.run(copier.copy(listing, uids, to), then)
 
     def _fetch_queued(self) -> None:
         """Ask for mails as long as what was asked for and is not durable yet fits into memory; one always may."""

@@ -22,6 +22,7 @@ POINTS = frozenset(
     {
         "fetched",
         "stored",
+        "copied",
         "acknowledged",
         "finished",
         "deciding",

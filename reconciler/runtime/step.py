@@ -18,6 +18,7 @@ from reconciler.core.resync import is_renumbered
 from reconciler.protocol.base import Acknowledged, ProtocolPlugin
 from reconciler.runtime.access import Access, Tokens
 from reconciler.runtime.asking import Asking, Note, acknowledge, fetch, list_folder, read, settle, write
+from reconciler.runtime.copying import Before, move
 from reconciler.runtime.cursor import Cursor, Place, Told
 from reconciler.runtime.faults import reach
 from reconciler.runtime.fleet import FetchAccount
@@ -259,7 +260,9 @@ class Step:
         reach("stored")
         uids = [m.uid for m in taken.mails]
         self._cursor.known[listing.folder] |= set(uids)
-        yield from self._acknowledge(listing, uids, after_fetch, move_to)
+        others = self._cursor.has_others(listing.folder, uids, (after_fetch, move_to))
+        before = Before.OTHERS if others else Before.NOTHING
+        yield from self._acknowledge(listing, uids, (after_fetch, move_to), before)
         if taken.trouble is not None:
             raise taken.trouble
         # What vanished between listing and fetching is not asked for again.
@@ -281,27 +284,22 @@ class Step:
                 there = self._cursor.untold.setdefault((row.folder, row.uidvalidity), {})
                 there[row.uid] = (row.after_fetch, row.move_to)
         groups: dict[Told, list[str]] = {}
-        for uid, told in self._left_to_tell(listing).items():
+        for uid, told in self._cursor.left_to_tell(listing).items():
             groups.setdefault(told, []).append(uid)
-        for (after_fetch, move_to), uids in groups.items():
-            yield from self._acknowledge(listing, uids, after_fetch, move_to)
+        for told, uids in groups.items():
+            yield from self._acknowledge(listing, uids, told, Before.THESE)
 
-    def _left_to_tell(self, listing: Listing) -> Mapping[str, Told]:
-        """What is stored of this folder and neither told nor being told, but for UIDs that may mean another mail."""
-        place = (listing.folder, listing.uidvalidity)
-        untold, pending = (self._cursor.untold or {}).get(place, {}), self._cursor.pending.get(place, set())
-        if len(untold) == len(pending):
-            return {}
-        doubtful = self._cursor.checked.reused | self._cursor.checked.untold if listing.present else frozenset()
-        return {uid: told for uid, told in untold.items() if uid not in pending and uid not in doubtful}
-
-    def _acknowledge(self, listing: Listing, uids: Sequence[str], how: str, move_to: str | None) -> Asking[None]:
+    def _acknowledge(self, listing: Listing, uids: Sequence[str], told: Told, before: Before) -> Asking[None]:
+        how, move_to = told
         if how == "keep" or not uids:
             return
         place = (listing.folder, listing.uidvalidity)
         if self._cursor.untold is not None:
-            self._cursor.untold.setdefault(place, {}).update(dict.fromkeys(uids, (how, move_to)))
-        answer = yield from acknowledge(listing, uids, how, move_to)
+            self._cursor.untold.setdefault(place, {}).update(dict.fromkeys(uids, told))
+        if how == "move" and move_to is not None:
+            answer = yield from move(self._account.key, listing, uids, move_to, before)
+        else:
+            answer = yield from acknowledge(listing, uids, how, move_to)
         reach("acknowledged")
         if pending := set(uids) - answer.done - answer.refused:
             self._cursor.pending.setdefault(place, set()).update(pending)

@@ -29,9 +29,9 @@ from reconciler.core.settings import parse_duration
 from reconciler.core.status import Sync
 from reconciler.store.bindings import read_bindings, write_bindings
 from reconciler.store.moving import WAITING, move_accounts
-from reconciler.store.tables import accounts, acks, folders, health, revisions, sending, units
+from reconciler.store.tables import accounts, acks, copy_marks, folders, health, revisions, sending, units
 
-_CURSORS = (folders, health, sending)
+_CURSORS = (folders, copy_marks, health, sending)
 _RUNNING = units.c.revision_id == revisions.c.id
 _WITHOUT_CONFIG = [column for column in accounts.c if column.name != "config"]
 _STATUSES = {status.value: status for status in AccountStatus}

@@ -10,12 +10,12 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select, update
 
-from reconciler.core.fetch import Fetched
+from reconciler.core.fetch import Fetched, Mark
 from reconciler.core.reuse import Stored
 from reconciler.store.dialect import insert_new
-from reconciler.store.tables import accounts, folders, mails, raw_mails
+from reconciler.store.tables import accounts, copy_marks, folders, mails, raw_mails
 
 _CHUNK = 500
 
@@ -239,6 +239,26 @@ def save_folder(connection: Connection, account_key: int, folder: str, state: Fo
             left_behind=left,
         )
     )
+
+
+def copy_mark(connection: Connection, account_key: int, folder: str, move_to: str) -> Mark | None:
+    """What was remembered before mails were last copied from one folder into the other."""
+    query = select(copy_marks.c.uidvalidity, copy_marks.c.next_uid).where(*_copies(account_key, folder, move_to))
+    row = connection.execute(query).first()
+    return Mark(move_to, row.uidvalidity, row.next_uid) if row is not None else None
+
+
+def save_copy_mark(connection: Connection, account_key: int, folder: str, mark: Mark) -> None:
+    """Remember where the copies that follow will begin."""
+    connection.execute(delete(copy_marks).where(*_copies(account_key, folder, mark.folder)))
+    place = {"account_key": account_key, "folder": folder, "move_to": mark.folder}
+    values = place | {"uidvalidity": mark.uidvalidity, "next_uid": mark.next_uid}
+    connection.execute(insert(copy_marks).values(**values))
+
+
+def _copies(account_key: int, folder: str, move_to: str) -> tuple[ColumnElement[bool], ...]:
+    here = copy_marks.c
+    return here.account_key == account_key, here.folder == folder, here.move_to == move_to
 
 
 def waiting(connection: Connection, limit: int) -> list[Waiting]:

@@ -164,6 +164,17 @@ folders = Table(
     PrimaryKeyConstraint("account_key", "folder"),
 )
 
+copy_marks = Table(
+    "copy_marks",
+    metadata,
+    Column("account_key", ForeignKey("accounts.key"), nullable=False),
+    Column("folder", String, nullable=False, comment="mails are copied from here, by servers without MOVE"),
+    Column("move_to", String, nullable=False),
+    Column("uidvalidity", BigInteger, nullable=False, comment="of move_to"),
+    Column("next_uid", BigInteger, nullable=False, comment="of move_to, before the first copy that may be uncertain"),
+    PrimaryKeyConstraint("account_key", "folder", "move_to"),
+)
+
 resyncs = Table(
     "resyncs",
     metadata,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.core.reuse import Stored, doubtful, is_same_mail
+from reconciler.core.reuse import Stored, already_there, doubtful, is_same_mail
 
 HEAD = b"Received: by a\r\n\tat noon\r\nMessage-ID: <1@c.example>\r\nSubject: x\r\n"
 
@@ -42,3 +42,10 @@ def test_what_is_still_to_be_told_comes_first() -> None:
 )
 def test_two_heads_are_one_mails_by_the_fields_that_tell_mails_apart(shown: bytes, same: bool) -> None:
     assert is_same_mail(HEAD + b"\r\nSubject: not a header\r\n", shown) is same
+
+
+def test_of_mails_alike_as_many_are_there_as_are_shown() -> None:
+    other = HEAD.replace(b"<1@", b"<2@")
+    stored = {"1": HEAD + b"\r\nbody", "2": HEAD + b"\r\nbody", "3": other, "erased": b""}
+    assert already_there(stored, [HEAD + b"X-Server: added\r\n", b""]) == {"1"}
+    assert already_there(stored, [HEAD, other, HEAD, HEAD]) == {"1", "2", "3"}

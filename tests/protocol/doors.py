@@ -10,10 +10,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from reconciler.core.fetch import Fetched, Listing
+from reconciler.core.fetch import Fetched, Listing, Mark
 from reconciler.core.health import Condition, Trouble
 from reconciler.core.secret import Secret
-from reconciler.protocol.base import Acknowledged, Flow, FlowSession, Limits, Session
+from reconciler.protocol.base import Acknowledged, Flow, FlowCopier, FlowSession, Limits, Session
 
 T = TypeVar("T")
 
@@ -49,6 +49,24 @@ class Driven:
         told = self.run(self.flow.acknowledge(listing, uids, how, move_to))
         later = self.run(self.flow.settle(wait=True))
         return Acknowledged(told.done | later.done, told.refused | later.refused)
+
+    @property
+    def copier(self) -> Driven | None:
+        return self if self.flow.copier is not None else None
+
+    def mark(self, folder: str) -> Mark:
+        return self.run(self._copier.mark(folder))
+
+    def came_since(self, mark: Mark) -> Sequence[bytes]:
+        return self.run(self._copier.came_since(mark))
+
+    def copy(self, listing: Listing, uids: Sequence[str], to: str) -> Acknowledged:
+        return self.run(self._copier.copy(listing, uids, to))
+
+    @property
+    def _copier(self) -> FlowCopier:
+        assert self.flow.copier is not None
+        return self.flow.copier
 
     def finish(self) -> frozenset[str]:
         return self.run(self.flow.settle(wait=True)).done

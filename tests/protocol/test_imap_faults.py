@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from reconciler.core.errors import ReconcilerError
 from reconciler.core.fetch import Fetched, Listed, Listing
 from reconciler.core.health import Condition, Refused, Trouble
 from reconciler.core.secret import Secret
-from reconciler.protocol.base import Limits, Session
+from reconciler.protocol.base import Acknowledged, Limits, Session
 from reconciler.protocol.imap import open_session
 from reconciler.protocol.imap_flow import Manners
 from reconciler.protocol.imap_handover import ImapOpener
@@ -317,8 +318,12 @@ def test_what_the_server_refuses_is_told(how: str) -> None:
 def test_without_uidplus_nothing_is_removed_unless_the_mailbox_is_exclusive(how: str) -> None:
     with ScriptedServer(talking(*BARE, SELECTED)) as server:
         session = session_with(server)
+        assert session.copier is not None
+        copied = partial(session.copier.copy, LISTING, ["3"], "Done")
+        deleted = partial(session.acknowledge, LISTING, ["3"], "delete", None)
+        tell: Callable[[], Acknowledged] = copied if how == "move" else deleted
         with pytest.raises(Refused, match="expunge: exclusive") as caught:
-            session.acknowledge(LISTING, ["3"], how, "Done")
+            tell()
         session.close()
     assert caught.value.condition is Condition.ACKNOWLEDGE_REFUSED
     assert not [line for line in server.received if "STORE" in line or "EXPUNGE" in line or "COPY" in line]
@@ -339,6 +344,9 @@ def test_mails_are_removed_by_what_the_server_offers(capabilities: list[str], ho
     answers = (offering(*capabilities), *LOGGED_IN[1:], SELECTED, ("UID", OK), ("EXPUNGE", OK))
     with ScriptedServer(talking(*answers)) as server:
         session = session_with(server, expunge="exclusive")
+        if how == "move" and session.copier is not None:
+            assert session.copier.copy(LISTING, ["9", "3"], "Done").done == {"3", "9"}
+            how = "delete"
         assert session.acknowledge(LISTING, ["9", "3"], how, "Done").refused == frozenset()
         session.close()
         spoken = [line.partition(" ")[2] for line in server.received]

@@ -105,13 +105,16 @@ def test_a_host_proves_once_that_it_takes_commands_together() -> None:
     assert manners.pipelines is True
 
 
-def test_copied_mails_are_removed_only_once_the_copy_is_certain() -> None:
+def test_a_copy_that_is_refused_is_not_certain() -> None:
     scene = Scene(flow(offers={"UIDPLUS"}))
     scene.select()
-    work = scene.start(scene.session.acknowledge(LISTING, ["3"], "move", "Done"))
+    work = scene.start(scene.session.copy(LISTING, ["3"], "Done"))
     assert scene.said == ['R3 UID COPY 3 "Done"']
-    assert scene.hears(work, "R3 NO over quota\r\n").done == frozenset()
-    assert scene.said == []
+    assert scene.hears(work, "R3 NO over quota\r\n") is None
+    assert scene.said == ["R4 NOOP"]
+    scene.hears(work, "R4 OK\r\n")
+    assert scene.hears(work, "* SEARCH 3\r\nR5 OK\r\n").refused == {"3"}
+    assert scene.said == ["R5 UID SEARCH UID 3"]
 
 
 def idling(scene: Scene) -> None:

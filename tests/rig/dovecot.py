@@ -124,6 +124,13 @@ service pop3-login {{
 }}
 """
 
+WITHOUT_MOVE = """
+protocol imap {
+  imap_capability = IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE LITERAL+ UIDPLUS
+}
+"""
+"""Settings of a server that copies and deletes where others move."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredMail:
@@ -329,15 +336,15 @@ class Dovecot:
         with self.client(user) as client:
             return int(client.folder_status(folder, ["UIDVALIDITY"])[b"UIDVALIDITY"])
 
-    def bump_uidvalidity(self, user: str) -> None:
-        """Make INBOX forget its UIDs; the next session sees a new UIDVALIDITY and numbers from 1. Ends sessions."""
-        before = self.uidvalidity(user)
+    def bump_uidvalidity(self, user: str, folder: str = "INBOX") -> None:
+        """Make a folder forget its UIDs; the next session sees a new UIDVALIDITY and numbers from 1. Ends sessions."""
+        before = self.uidvalidity(user, folder)
         self.kill_sessions(user)
-        maildir = self.directory / "mail" / user / "Maildir"
+        maildir = self.directory / "mail" / user / "Maildir" / ("" if folder == "INBOX" else f".{folder}")
         for pattern in ("dovecot-uidlist", "dovecot.index*"):
             for path in maildir.glob(pattern):
                 path.unlink()
-        assert self.uidvalidity(user) != before
+        assert self.uidvalidity(user, folder) != before
 
     def kill_sessions(self, user: str) -> None:
         """Cut every open session of a user, as a restart of the server does."""

@@ -24,6 +24,7 @@ class SpoolSession:
 
     usable = True
     login_delay = 0.0
+    copier = None
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
