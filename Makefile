@@ -1,6 +1,6 @@
 # A fresh machine needs Python 3.11 to 3.13 and make; `make help` lists the words.
 .DEFAULT_GOAL := help
-.PHONY: bench-mail mutants sequences help setup demo run test test-fast acceptance bench-fetch bench-gitops chaos chaos-apply check schema session clean
+.PHONY: bench-mail mutants sequences help setup demo run test test-fast acceptance bench-fetch bench-gitops chaos chaos-apply chaos-fetch check schema session clean
 
 BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
@@ -70,6 +70,13 @@ MAILS ?= 2000
 chaos: $(STAMP) ## kill the program a thousand times while mails flow, then count (SEED=n KILLS=n MAILS=n)
 	@sh tests/rig/install.sh
 	@$(BIN)/python -m tests.chaos.run --seed $(SEED) --kills $(KILLS) --mails $(MAILS)
+
+FAULTS ?= 1000
+DOOR ?= fast
+
+chaos-fetch: $(STAMP) ## a thousand network faults and a thousand kills while mails are fetched, then count (SEED=n KILLS=n FAULTS=n MAILS=n DOOR=thread)
+	@sh tests/rig/install.sh
+	@$(BIN)/python -m tests.chaos.fetch --seed $(SEED) --kills $(KILLS) --faults $(FAULTS) --mails $(MAILS) --door $(DOOR)
 
 chaos-apply: $(STAMP) ## kill apply twenty times at every kind of statement boundary, then compare every row (SEED=n)
 	@$(BIN)/python -m tests.chaos.apply --seed $(SEED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email import message_from_bytes
 
@@ -14,9 +14,10 @@ from reconciler.core.outbox import OutboxState
 from reconciler.store.database import open_store
 from reconciler.store.ledger import MailState
 from reconciler.store.tables import entries, held, mails, outbox, raw_mails
-from tests.chaos.mailboxes import MOVED_TO, Mailbox
+from tests.chaos.mailboxes import MOVED_TO, MOVING, Mailbox
 from tests.chaos.traffic import ANSWER, NOTE, QUESTION, REQUEST, Traffic, envelope_text, markers
 from tests.office import header, text_of
+from tests.rig.dovecot import Dovecot
 from tests.rig.smtp_server import Envelope
 from tests.world import World
 
@@ -60,7 +61,7 @@ def take_census(world: World, traffic: Traffic, mailboxes: Iterable[Mailbox]) ->
     finally:
         store.close()
     for way in ("seen", "move", "delete", "pop3"):
-        _count_folders(census, world, traffic, [m for m in mailboxes if m.way == way], way)
+        count_folders(census, world.dovecot, traffic.delivered, [m for m in mailboxes if m.way == way], way)
     return census
 
 
@@ -69,7 +70,8 @@ def expected_of(traffic: Traffic, *kinds: str) -> set[str]:
     return {one for one in traffic.delivered if markers(one, *kinds)}
 
 
-def _row(what: str, how: str, expected: Collection[str], found: Counter[str]) -> Row:
+def counted(what: str, how: str, expected: Collection[str], found: Counter[str]) -> Row:
+    """Which markers are lost, twice or strange."""
     return Row(
         what,
         how,
@@ -85,7 +87,7 @@ def _count_store(census: Census, connection: Connection, traffic: Traffic) -> No
     found: Counter[str] = Counter()
     for (raw,) in connection.execute(select(raw_mails.c.data)):
         found.update(markers(text_of(message_from_bytes(raw)), REQUEST, ANSWER, NOTE) or {"a mail without marker"})
-    census.rows.append(_row("mails stored", "raw bytes in the store", traffic.delivered, found))
+    census.rows.append(counted("mails stored", "raw bytes in the store", traffic.delivered, found))
 
 
 def _count_cases(census: Census, connection: Connection, traffic: Traffic) -> None:
@@ -111,7 +113,7 @@ def _count_cases(census: Census, connection: Connection, traffic: Traffic) -> No
         ("relays written", "relays on cases", expected_of(traffic, ANSWER), by_kind[EntryKind.RELAY]),
         ("notes written", "notes on cases", expected_of(traffic, NOTE), by_kind[EntryKind.NOTE]),
     ):
-        census.rows.append(_row(what, kinds, expected, found))
+        census.rows.append(counted(what, kinds, expected, found))
 
 
 def _count_envelopes(census: Census, connection: Connection, world: World, traffic: Traffic) -> None:
@@ -130,10 +132,12 @@ def _count_envelopes(census: Census, connection: Connection, world: World, traff
             found[who][one] += 1 if counts_once else len(copies)
     questions = {one.replace(REQUEST, QUESTION) for one in expected_of(traffic, REQUEST)}
     census.rows += [
-        _row("questions sent", "SMTP, to the externals", questions, found.pop("expert", Counter())),
-        _row("relays sent", "SMTP, to the customers", expected_of(traffic, ANSWER), found.pop("customer", Counter())),
-        _row("answers sent", "SMTP, to the agents", expected_of(traffic, NOTE), found.pop("agent", Counter())),
-        _row("other mails sent", "SMTP, to anybody else", (), sum(found.values(), Counter())),
+        counted("questions sent", "SMTP, to the externals", questions, found.pop("expert", Counter())),
+        counted(
+            "relays sent", "SMTP, to the customers", expected_of(traffic, ANSWER), found.pop("customer", Counter())
+        ),
+        counted("answers sent", "SMTP, to the agents", expected_of(traffic, NOTE), found.pop("agent", Counter())),
+        counted("other mails sent", "SMTP, to anybody else", (), sum(found.values(), Counter())),
     ]
     several = {message_id: copies for (_, message_id), copies in groups.items() if len(copies) > 1}
     census.asides.append(
@@ -167,26 +171,29 @@ def _count_leftovers(census: Census, connection: Connection) -> None:
     census.asides.append(f"the program ended at most {most} times while it read one and the same mail")
 
 
-def _count_folders(census: Census, world: World, traffic: Traffic, mailboxes: list[Mailbox], way: str) -> None:
+def count_folders(
+    census: Census, dovecot: Dovecot, delivered: Mapping[str, Mailbox], mailboxes: list[Mailbox], way: str
+) -> None:
+    """What lies in the mailboxes that are fetched in one way, on this server."""
     here: set[str] = set()
     found: Counter[str] = Counter()
     left: Counter[str] = Counter()
     for mailbox in mailboxes:
-        mine = {one for one, where in traffic.delivered.items() if where == mailbox}
+        mine = {one for one, where in delivered.items() if where == mailbox}
         here |= mine
-        inbox, done = world.dovecot.messages(mailbox.address), []
-        if way == "move":
-            done = world.dovecot.messages(mailbox.address, MOVED_TO)
+        inbox, done = dovecot.messages(mailbox.address), []
+        if way in MOVING:
+            done = dovecot.messages(mailbox.address, MOVED_TO)
         elif way == "seen":
             done = [one for one in inbox if "\\Seen" in one.flags]
             inbox = [one for one in inbox if "\\Seen" not in one.flags]
         for mails_there, counter in ((done, found), (inbox, left)):
             for one in mails_there:
                 counter.update(markers(text_of(message_from_bytes(one.raw)), REQUEST, ANSWER, NOTE))
-    if way in ("seen", "move"):
-        where = "in the folder they are moved to" if way == "move" else "marked as seen"
-        census.rows.append(_row(f"IMAP {way}: {where}", f"over IMAP, {len(mailboxes)} mailboxes", here, found))
+    if way in ("seen", *MOVING):
+        where = "in the folder they are moved to" if way in MOVING else "marked as seen"
+        census.rows.append(counted(f"IMAP {way}: {where}", f"over IMAP, {len(mailboxes)} mailboxes", here, found))
     name = "POP3 delete" if way == "pop3" else f"IMAP {way}"
     census.rows.append(
-        _row(f"{name}: left in the inbox", f"over IMAP, {len(mailboxes)} mailboxes, {len(here)} mails", (), left)
+        counted(f"{name}: left in the inbox", f"over IMAP, {len(mailboxes)} mailboxes, {len(here)} mails", (), left)
     )

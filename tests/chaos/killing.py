@@ -8,13 +8,15 @@ import random
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from collections import Counter
+from collections.abc import Callable, Collection
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from tests.chaos.traffic import Traffic
+from tests.warm import Started, warm
 from tests.world import World
 
 POINTS = {
@@ -34,17 +36,37 @@ MORE = {
 }
 OUTSIDE = "outside"
 
-_SHARE, _SHARE_MORE = 0.13, 0.04
-_NUDGES, _NUDGE_SECONDS = 10, 2.0
-_DIES_EARLY, _LIVES_SECONDS = 0.25, 2.5
+_SHARE_MORE = 0.04
+_START_SECONDS = 20.0
+_DIES_EARLY = 0.25
 _LOOK_SECONDS = 0.02
 
 
-def schedule(rng: random.Random, kills: int) -> list[str]:
-    """Where to die, in this order."""
-    named = [point for point in POINTS for _ in range(max(1, round(kills * _SHARE)))]
-    more = [point for point in MORE for _ in range(round(kills * _SHARE_MORE))]
-    plan = (named + more)[:kills]
+class Nudged(Protocol):
+    """What goes on beside the kills."""
+
+    def nudge(self) -> None:
+        """Have something happen: somebody waits for it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a life lasts: nudges and seconds between them until a named point is given up; seconds from outside."""
+
+    nudges: int = 10
+    nudge_seconds: float = 2.0
+    lives_seconds: float = 2.5
+
+
+def schedule(
+    rng: random.Random, kills: int, points: Collection[str] = POINTS, more: Collection[str] = MORE, share: float = 0.13
+) -> list[str]:
+    """Where to die, in this order; each of `points` has this share."""
+    named = [point for point in points for _ in range(max(1, round(kills * share)))]
+    named += [point for point in more for _ in range(round(kills * _SHARE_MORE))]
+    rng.shuffle(named)
+    plan = named[:kills]
     plan += [OUTSIDE] * (kills - len(plan))
     rng.shuffle(plan)
     return plan
@@ -53,28 +75,29 @@ def schedule(rng: random.Random, kills: int) -> list[str]:
 class Killer:
     """Kills a run of the program by a schedule; `died` counts where."""
 
-    def __init__(self, world: World, traffic: Traffic, rng: random.Random) -> None:
-        self._world, self._traffic, self._rng = world, traffic, rng
+    def __init__(self, world: World, traffic: Nudged, rng: random.Random, patience: Patience = Patience()) -> None:
+        self._world, self._traffic, self._rng, self._patience = world, traffic, rng, patience
         self.died: Counter[str] = Counter()
 
-    def kill(self, point: str) -> bool:
+    def kill(self, point: str, meanwhile: Callable[[], None] | None = None) -> bool:
         """Start the program and have it die at the point. False if that was not reached: it died from outside then.
 
-        Raises AssertionError if the program ends by itself.
+        With `meanwhile` it dies from outside, once that is over. Raises AssertionError if the program ends by itself.
         """
         nth = 0 if point == OUTSIDE else self._rng.randint(1, max(1, min(6, self._at_hand(point))))
         fault = {"RECONCILER_FAULTS": f"{point}#{nth}=kill"} if nth else {}
         with (self._world.path / "run.log").open("ab") as log:
             begins = log.tell()
-            process = subprocess.Popen(
-                [sys.executable, "-m", "reconciler", "run"],
+            process = warm().start(
+                ["run"],
                 env=self._world.environment | fault,
                 cwd=self._world.path,
-                stderr=log,
+                stdout=log.fileno(),
+                stderr=log.fileno(),
                 start_new_session=True,
             )
         try:
-            code = self._watch(process) if nth else self._live(process, Path(log.name), begins)
+            code = self._watch(process) if nth else self._live(process, Path(log.name), begins, meanwhile)
         finally:
             # Its router process too, as a power cut would.
             with contextlib.suppress(ProcessLookupError):
@@ -84,23 +107,26 @@ class Killer:
         self.died[point if code is not None else OUTSIDE] += 1
         return code is not None or point == OUTSIDE
 
-    def _watch(self, process: subprocess.Popen[bytes]) -> int | None:
+    def _watch(self, process: Started) -> int | None:
         """Its exit code, None if it still lives when patience ends; while nothing happens a customer writes."""
-        for _ in range(_NUDGES):
+        for _ in range(self._patience.nudges):
             with contextlib.suppress(subprocess.TimeoutExpired):
-                return process.wait(_NUDGE_SECONDS)
+                return process.wait(self._patience.nudge_seconds)
             self._traffic.nudge()
         return None
 
-    def _live(self, process: subprocess.Popen[bytes], log: Path, begins: int) -> int | None:
+    def _live(self, process: Started, log: Path, begins: int, meanwhile: Callable[[], None] | None) -> int | None:
         """Let it live for a while, mostly beyond its start; its exit code, None if it lives still."""
-        if self._rng.random() < _DIES_EARLY:
+        if meanwhile is None and self._rng.random() < _DIES_EARLY:
             time.sleep(self._rng.uniform(0.0, 1.0))
             return process.poll()
-        end = time.monotonic() + _NUDGES * _NUDGE_SECONDS
+        end = time.monotonic() + _START_SECONDS
         while b"run.started" not in log.read_bytes()[begins:] and process.poll() is None and time.monotonic() < end:
             time.sleep(_LOOK_SECONDS)
-        time.sleep(self._rng.uniform(0.0, _LIVES_SECONDS))
+        if meanwhile is not None:
+            meanwhile()
+        else:
+            time.sleep(self._rng.uniform(0.0, self._patience.lives_seconds))
         return process.poll()
 
     def _at_hand(self, point: str) -> int:

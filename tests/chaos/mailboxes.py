@@ -9,6 +9,8 @@ from typing import Any
 from tests.world import World
 
 MOVED_TO = "Done"
+MOVING = ("move", "copy")
+"""Ways that move mails there: in one command, and on a server without MOVE."""
 
 Layout = Mapping[str, Sequence[str]]
 
@@ -38,7 +40,7 @@ SMALL: Layout = {
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """An account and the mailbox it reads. `way`: seen, move, delete (IMAP) or pop3 (which deletes)."""
+    """An account and the mailbox it reads. `way`: seen, move, copy, delete (IMAP) or pop3 (which deletes)."""
 
     unit: str
     kind: str

@@ -139,12 +139,18 @@ def _failures(campaign: Campaign, died: Counter[str], census: Census, traffic: T
         failures.append(
             f"{traffic.requests} requests and {len(traffic.answered)} answers, wanted {traffic.wanted} each"
         )
+    return failures + rows_that_are_wrong(census)
+
+
+def rows_that_are_wrong(census: Census) -> list[str]:
+    """What was counted and is not as it should be."""
+    wrong: list[str] = []
     for row in census.rows:
         if not row.is_good:
             marks = [("lost", row.lost), ("twice", row.twice), ("strange", row.strange)]
             named = "; ".join(f"{word} {len(ones)}: {', '.join(list(ones)[:_SHOWN])}" for word, ones in marks if ones)
-            failures.append(f"{row.what}: {row.found} instead of {row.expected}; {named}")
-    return failures
+            wrong.append(f"{row.what}: {row.found} instead of {row.expected}; {named}")
+    return wrong
 
 
 def table(campaign: Campaign, result: Result) -> str:
@@ -153,14 +159,19 @@ def table(campaign: Campaign, result: Result) -> str:
     lines = [f"{'died at':<14}{'kills':>6}  what that is"]
     lines += [f"{point:<14}{result.died[point]:>6}  {what}" for point, what in named.items()]
     lines += [f"{'':<14}{result.died.total():>6}  of {campaign.kills}, seed {campaign.seed}", ""]
-    lines.append(f"{'':<2}{'counted':<48}{'wanted':>7}{'found':>7}{'lost':>6}{'twice':>6}  how")
-    for row in result.census.rows:
+    return "\n".join([*lines, census_table(result.census)])
+
+
+def census_table(census: Census) -> str:
+    """What was counted, and how, for a person."""
+    lines = [f"{'':<2}{'counted':<48}{'wanted':>7}{'found':>7}{'lost':>6}{'twice':>6}  how"]
+    for row in census.rows:
         numbers = f"{row.expected:>7}{row.found:>7}{len(row.lost):>6}{len(row.twice):>6}"
         lines.append(f"{'✓' if row.is_good else '✗':<2}{row.what:<48}{numbers}  {row.how}")
-    return "\n".join([*lines, "", *result.census.asides])
+    return "\n".join([*lines, "", *census.asides])
 
 
-def _teller() -> Callable[[str], None]:
+def progress() -> Callable[[str], None]:
     """Progress on stderr: one line that changes on a terminal, else a line every ten seconds."""
     started, last = time.monotonic(), -10.0
     terminal = sys.stderr.isatty()
@@ -200,7 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         dovecot.start()
         smtp_server.start()
         world = World(path, dovecot, smtp_server, lambda name: f"{name}-{next(numbers)}@acme.example")
-        result = run(campaign, world, _teller())
+        result = run(campaign, world, progress())
     finally:
         smtp_server.stop()
         dovecot.stop()
