@@ -1,6 +1,6 @@
 # A fresh machine needs Python 3.11 to 3.13 and make; `make help` lists the words.
 .DEFAULT_GOAL := help
-.PHONY: bench-mail mutants sequences help setup demo run test test-fast acceptance bench-fetch bench-gitops chaos chaos-apply chaos-fetch check schema session clean
+.PHONY: bench-mail mutants sequences help setup demo run test test-fast acceptance bench-fetch bench-gitops chaos chaos-apply chaos-fetch soak check schema session clean
 
 BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
@@ -80,6 +80,15 @@ chaos-fetch: $(STAMP) ## a thousand network faults and a thousand kills while ma
 
 chaos-apply: $(STAMP) ## kill apply twenty times at every kind of statement boundary, then compare every row (SEED=n)
 	@$(BIN)/python -m tests.chaos.apply --seed $(SEED)
+
+MINUTES ?= 10
+ACCOUNTS ?= 500
+RATE ?= 5
+PICTURE ?= docs/soak.svg
+
+soak: $(STAMP) ## run for ten minutes under mails and changes of files, then judge memory, threads, sockets and mails, and draw them (MINUTES=n ACCOUNTS=n RATE=mails a second PICTURE=file)
+	@sh tests/rig/install.sh
+	@$(BIN)/python -m tests.chaos.soak --minutes $(MINUTES) --accounts $(ACCOUNTS) --rate $(RATE) --seed $(SEED) --picture $(PICTURE)
 
 mutants: $(STAMP) ## take each guard away by a patch of one line and show the test that turns red
 	@$(BIN)/python -m tests.mutants.run

@@ -16,7 +16,7 @@ from tests.rig.certificate import Certificate, make_certificate
 from tests.rig.dovecot import Dovecot
 from tests.rig.smtp_server import SmtpServer
 from tests.rig.token_server import TokenServer
-from tests.world import World
+from tests.world import DOOR, World
 
 # No clock decides a test: on a busy machine any example may take long.
 settings.register_profile("without a clock", deadline=None)
@@ -105,3 +105,11 @@ def fresh_address() -> Callable[[str], str]:
 def world(tmp_path: Path, dovecot: Dovecot, smtp_server: SmtpServer, fresh_address: Callable[[str], str]) -> World:
     """The program over an accounts folder of its own, on the rig's servers."""
     return World(tmp_path, dovecot, smtp_server, fresh_address)
+
+
+@pytest.fixture(scope="module", params=["fast", "thread"])
+def both_doors(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Everything that asks for this runs with each door: what a step does is the same, however it is carried out."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(DOOR, request.param)
+        yield request.param

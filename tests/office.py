@@ -111,13 +111,14 @@ class Office:
         starting one costs seconds."""
         with self.house() as wired:
             writer = Writer(wired.store)
+            engine = Engine(wired.tools(writer), lambda line: None)
             try:
-                engine = Engine(wired.tools(writer), lambda line: None)
                 with wired.store.read() as connection:
                     engine.set_accounts(read_fleet(connection, wired.registry).accounts)
                 engine.drain()
                 wired.intake(writer, router or HereRouter(wired), new_boot()).drain()
             finally:
+                engine.close()
                 writer.close()
 
     @contextmanager

@@ -36,6 +36,7 @@ from tests.warm import Started, warm
 
 T = TypeVar("T")
 
+DOOR = "RECONCILER_DOOR"
 AGENT = "agent@service.example"
 _PATIENCE_SECONDS = 30.0
 _COMMAND_SECONDS = 90.0
@@ -112,7 +113,8 @@ class World:
             self.account("main-second-level", self.main_second_level, "second-level-reply", subaddressing="+"),
         )
         add_key(self.secrets, ())
-        self.environment = {k: v for k, v in os.environ.items() if not k.startswith("RECONCILER_")} | {
+        kept = {k: v for k, v in os.environ.items() if k == DOOR or not k.startswith("RECONCILER_")}
+        self.environment = kept | {
             "PYTHONPATH": str(_ROOT),
             # What a process of its own starts anew would else compile all modules, where bytecode is not to be written.
             "PYTHONDONTWRITEBYTECODE": "",
@@ -280,6 +282,7 @@ class World:
             with house.store.read() as connection:
                 engine.set_accounts(read_fleet(connection, house.registry).accounts)
             engine.drain() if cycles is None else engine.run_cycles(cycles)
+            engine.close()
             writer.close()
         return lines
 

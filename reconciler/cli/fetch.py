@@ -89,6 +89,7 @@ def _fetch(wired: House, show: Any, *, cycles: int | None) -> None:
                     engine.run_cycles(cycles)
             wired.errands(writer).look()
         finally:
+            engine.close()
             router.close()
             writer.close()
 

@@ -62,7 +62,7 @@ class Engine:
         self._written: dict[int, tuple[Condition, str, int | None, float]] = {}
         self._cycle = 0
         self._hub = Hub()
-        self._thread_door = ThreadDoor(tools, lambda report: self._hub.post(partial(self._end, report)))
+        self._thread_door = ThreadDoor(tools, self._reported)
         self._fast_door = FastDoor(tools, self._hub, self._end, self._wake)
         self._is_watching = False
         self._store_check: Future[Any] | None = None
@@ -113,6 +113,14 @@ class Engine:
                 break
             todo = {k for k in todo if k in self._running or self._has_more(k)}
         self._finish()
+
+    def close(self) -> None:
+        """Give back what the engine itself holds; nothing can be run any more. A step that ends later is not heard."""
+        self._hub.close()
+
+    def _reported(self, report: StepReport) -> None:
+        """Callable from any thread."""
+        self._hub.post(partial(self._end, report))
 
     def _has_more(self, key: int) -> bool:
         """Whether the account has not had its step yet, or had it and something is left."""

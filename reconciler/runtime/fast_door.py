@@ -211,7 +211,9 @@ class FastDoor:
         except Exception as error:
             self._hub.post(partial(self._not_opened, run, error))
         else:
-            self._hub.post(partial(self._opened, run, *opened, began))
+            connection, session = opened
+            if not self._hub.post(partial(self._opened, run, connection, session, began)):
+                connection.close()
 
     def _login_ended(self, run: _Run) -> None:
         run.line.is_opening = False

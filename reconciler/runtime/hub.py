@@ -17,20 +17,22 @@ class Hub:
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
         self._calls: deque[Callable[[], None]] = deque()
-        self._woken, self._lock = False, threading.Lock()
+        self._woken, self._closed, self._lock = False, False, threading.Lock()
         self._bell, self._ringer = socket.socketpair()
         for one in (self._bell, self._ringer):
             one.setblocking(False)
         self._selector.register(self._bell, READ, None)
 
-    def post(self, call: Callable[[], None]) -> None:
-        """Have this called in the loop's thread. Callable from any thread."""
-        self._calls.append(call)
+    def post(self, call: Callable[[], None]) -> bool:
+        """Have this called in the loop's thread; whether it will be. Callable from any thread, after `close` too."""
         with self._lock:
-            if self._woken:
-                return
-            self._woken = True
-        self._ringer.send(b"!")
+            if self._closed:
+                return False
+            self._calls.append(call)
+            if not self._woken:
+                self._woken = True
+                self._ringer.send(b"!")
+        return True
 
     def watch(self, connection: socket.socket, events: int, ready: Callable[[int], None]) -> None:
         """Call `ready` with READ, WRITE or both whenever the socket is."""
@@ -55,7 +57,11 @@ class Hub:
             self._calls.popleft()()
 
     def close(self) -> None:
-        """Give back what the hub itself holds."""
+        """Do what was handed over before, take nothing more, and give back what the hub itself holds; never waits."""
+        with self._lock:
+            self._closed = True
+        while self._calls:
+            self._calls.popleft()()
         self._selector.close()
         self._bell.close()
         self._ringer.close()

@@ -25,7 +25,7 @@ class RunSettings(BaseSettings):
     step_seconds: float = Field(60.0, gt=0, description="Deadline of a step; what is stored by then counts.")
     late_seconds: float = Field(1.0, gt=0, description="After this a step is late and the next cycle opens without it.")
     door: Literal["thread", "fast"] = Field(
-        "thread", description="How protocols are served that can be: a thread a step, or all by one loop."
+        "fast", description="How protocols are served that can be: all by one loop, or a thread a step."
     )
     slots: int = Field(32, ge=1, description="Steps at a time that have a thread of their own.")
     fast_slots: int = Field(256, ge=1, description="Steps at a time that the loop serves.")

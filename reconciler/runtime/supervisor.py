@@ -173,6 +173,7 @@ class Supervisor:
             while loop.is_alive():
                 loop.join(_LOOK_SECONDS)
                 self._watchdog.look()
+        self._engine.close()
         self._router.close()
         self._writer.close()
         log.info("run.ended")

@@ -11,6 +11,8 @@ import pytest
 from tests.rig.scripted import SILENT, Script, ScriptedServer, greets
 from tests.world import World
 
+pytestmark = pytest.mark.usefixtures("both_doors")
+
 WEIGHTS = {"one": 1, "three": 3, "five": 5}
 STEPS = {"one": 10, "three": 4, "five": 2}
 HUNG_SECONDS = 24.0

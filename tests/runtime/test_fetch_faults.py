@@ -68,11 +68,11 @@ class Aftermath:
 
 @pytest.fixture(scope="module")
 def aftermath(
-    tmp_path_factory: pytest.TempPathFactory, dovecot: Dovecot, smtp_server: SmtpServer
+    tmp_path_factory: pytest.TempPathFactory, dovecot: Dovecot, smtp_server: SmtpServer, both_doors: str
 ) -> Iterator[Aftermath]:
     """One world with every kind of trouble, fetched once. Steps wait 3 s for an answer and are late after 60."""
     path = tmp_path_factory.mktemp("faults")
-    world = World(path, dovecot, smtp_server, lambda name: f"{name}-faults@acme.example")
+    world = World(path, dovecot, smtp_server, lambda name: f"{name}-faults-{both_doors}@acme.example")
     with ExitStack() as stack:
         accounts = {name: world.account(name, world.fresh(name)) for name in CONDITIONS}
         for name, script in SCRIPTS.items():
@@ -128,6 +128,7 @@ def test_no_secret_is_told_to_anyone(aftermath: Aftermath) -> None:
     assert aftermath.world.dovecot.password not in told
 
 
+@pytest.mark.usefixtures("both_doors")
 def test_an_account_whose_trouble_was_mended_is_fetched_and_well_again(world: World) -> None:
     address = world.fresh()
     world.unit("acme", world.account("support", address))

@@ -12,13 +12,6 @@ from tests.world import World, mail
 
 LONG_AGO = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SEVERAL = 8
-both_doors = pytest.mark.parametrize("door", ["thread", "fast"], indirect=True)
-
-
-@pytest.fixture
-def door(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have all steps carried out by this door."""
-    monkeypatch.setenv("RECONCILER_DOOR", request.param)
 
 
 def support(world: World, **imap: Any) -> str:
@@ -39,8 +32,7 @@ def resync(world: World, *arguments: str, check: int = 0) -> Any:
     return world.json("resync", "acme/support", *arguments, check=check)
 
 
-@both_doors
-@pytest.mark.usefixtures("door")
+@pytest.mark.usefixtures("both_doors")
 def test_known_mails_are_not_taken_again_and_new_ones_are(world: World) -> None:
     address = support(world, after_fetch="keep")
     world.deliver(address, SEVERAL)
@@ -54,8 +46,7 @@ def test_known_mails_are_not_taken_again_and_new_ones_are(world: World) -> None:
     assert fetched(world) == (0, None)
 
 
-@both_doors
-@pytest.mark.usefixtures("door")
+@pytest.mark.usefixtures("both_doors")
 def test_mails_that_only_their_bodies_tell_apart_are_told_apart(world: World) -> None:
     address = support(world, after_fetch="keep")
     same = ("Message-ID: <same@c.example>", "Date: Thu, 1 Jan 2026 12:00:00 +0000")
@@ -97,8 +88,7 @@ def test_what_start_unseen_left_behind_stays_behind(world: World) -> None:
     assert fetched(world) == (0, None)
 
 
-@both_doors
-@pytest.mark.usefixtures("door")
+@pytest.mark.usefixtures("both_doors")
 def test_back_to_the_first_uidvalidity_a_mail_under_an_old_uid_is_not_taken_for_the_old_one(world: World) -> None:
     address = support(world, after_fetch="delete")
     uidlist = world.dovecot.directory / "mail" / address / "Maildir" / "dovecot-uidlist"
@@ -118,8 +108,7 @@ def test_back_to_the_first_uidvalidity_a_mail_under_an_old_uid_is_not_taken_for_
     assert fetched(world) == (2, None)
 
 
-@both_doors
-@pytest.mark.usefixtures("door")
+@pytest.mark.usefixtures("both_doors")
 def test_uids_given_out_again_under_the_same_uidvalidity_are_noticed(world: World) -> None:
     address = support(world, after_fetch="delete")
     uidlist = world.dovecot.directory / "mail" / address / "Maildir" / "dovecot-uidlist"

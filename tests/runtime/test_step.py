@@ -10,6 +10,8 @@ import pytest
 
 from tests.world import World, mail
 
+pytestmark = pytest.mark.usefixtures("both_doors")
+
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 
