@@ -11,6 +11,7 @@ import contextlib
 import importlib
 import json
 import os
+import pickle
 import pkgutil
 import select
 import signal
@@ -21,8 +22,11 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import cache
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
+
+from reconciler.runtime import router_process
 
 _ROOT = Path(__file__).parents[1]
 _COLD = ("reconciler.demo", "reconciler.__main__", "reconciler.store.migrations")
@@ -223,10 +227,71 @@ def _become(request: dict[str, object], out: int, err: int) -> None:
     arguments = request["arguments"]
     assert isinstance(arguments, list)
     sys.argv = ["reconciler", *arguments]
+    if arguments[:1] in (["fetch"], ["run"]):
+        router_process.started = Seed().started
     from reconciler.cli.main import main
 
     # Leaving by the fork's own end, past the loop above, as the interpreter itself would: threads, buffers, hooks.
     main()
+
+
+class Seed:
+    """A fork that waits, with all modules loaded and no threads, to become the command's router."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        if os.fork() == 0:
+            ours.close()
+            # Ctrl-C is the command's to take.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            _sprout(theirs)
+        theirs.close()
+        self._socket = ours
+
+    def started(self, pipe: Connection, config: router_process.RouterConfig) -> router_process.Process:
+        """Implements `router_process.started`."""
+        descriptors = array.array("i", [pipe.fileno()])
+        self._socket.sendmsg([pickle.dumps(config)], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
+        return Sprout(int(self._socket.recv(64)), self._socket)
+
+
+class Sprout:
+    """A router's process; implements `router_process.Process`."""
+
+    def __init__(self, pid: int, seed: socket.socket) -> None:
+        self._pid, self._seed, self.exitcode = pid, seed, None
+
+    exitcode: int | None
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self.exitcode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for its end, which the seed tells."""
+        if self.exitcode is None and select.select([self._seed], [], [], timeout)[0]:
+            self.exitcode = int(self._seed.recv(64) or -signal.SIGKILL)
+
+
+def _sprout(door: socket.socket) -> NoReturn:
+    """Fork a router for each request, one after the other, and tell how it ended; end with the command."""
+    while True:
+        data, passed, _, _ = door.recvmsg(1 << 20, socket.CMSG_LEN(array.array("i").itemsize))
+        if not data:
+            os._exit(0)
+        (pipe,) = array.array("i", passed[0][2])
+        pid = os.fork()
+        if pid == 0:
+            door.close()
+            router_process.serve(Connection(pipe), pickle.loads(data))
+            os._exit(0)
+        os.close(pipe)
+        door.send(str(pid).encode())
+        _, status = os.waitpid(pid, 0)
+        with contextlib.suppress(BrokenPipeError):
+            door.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
 if __name__ == "__main__":

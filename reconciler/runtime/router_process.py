@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
+from typing import Protocol
 
 from reconciler.core.errors import Unavailable
 from reconciler.core.registry import Registry
@@ -55,7 +56,8 @@ class Routed:
     lost: Lost | None = None
 
 
-def _serve(pipe: Pipe, config: RouterConfig) -> None:
+def serve(pipe: Pipe, config: RouterConfig) -> None:
+    """Route for whoever holds the other end of the pipe, until that is closed."""
     # Ctrl-C reaches the whole process group; the parent decides when this process ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     store = open_store(config.state_url)
@@ -79,12 +81,41 @@ def _answer(router: Router, pipe: Pipe, mail_ids: Sequence[int]) -> None:
         pipe.send(_END)
 
 
+class Process(Protocol):
+    """The router's process, as `multiprocessing` has it."""
+
+    @property
+    def exitcode(self) -> int | None:
+        """Its exit code, negative for a signal; None while it lives."""
+        ...
+
+    def kill(self) -> None:
+        """End it at once."""
+        ...
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for its end."""
+        ...
+
+
+def _spawned(pipe: Pipe, config: RouterConfig) -> Process:
+    process = multiprocessing.get_context("spawn").Process(
+        target=serve, args=(pipe, config), name="router", daemon=True
+    )
+    process.start()
+    return process
+
+
+started: Callable[[Pipe, RouterConfig], Process] = _spawned
+"""How the process is started; one that loads its modules anew inherits nothing but its arguments."""
+
+
 class RouterProcess:
     """One router process, started when it is first needed and again after it was lost."""
 
     def __init__(self, config: RouterConfig) -> None:
         self._config = config
-        self._process: multiprocessing.process.BaseProcess | None = None
+        self._process: Process | None = None
         self._pipe: Pipe | None = None
 
     def start(self) -> None:
@@ -133,10 +164,8 @@ class RouterProcess:
 
     def _started(self) -> Pipe:
         if self._pipe is None:
-            context = multiprocessing.get_context("spawn")
-            self._pipe, theirs = context.Pipe()
-            self._process = context.Process(target=_serve, args=(theirs, self._config), name="router", daemon=True)
-            self._process.start()
+            self._pipe, theirs = multiprocessing.Pipe()
+            self._process = started(theirs, self._config)
             theirs.close()
             self._await_start(self._pipe)
         return self._pipe

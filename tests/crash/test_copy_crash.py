@@ -18,7 +18,8 @@ from tests.world import World, mail
 SUBJECTS = [f"Mail {number}" for number in range(1, 7)]
 WEIGHT = 3
 
-pytestmark = pytest.mark.parametrize("door", ["thread", "fast"])
+both_doors = pytest.mark.parametrize("door", ["thread", "fast"])
+fast_door = pytest.mark.parametrize("door", ["fast"])
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +67,7 @@ def subjects(world: World, address: str, folder: str) -> list[str]:
     return sorted(str(one["Subject"]) for one in world.mailbox(address, folder))
 
 
+@both_doors
 @pytest.mark.parametrize("faults", [["copied#2=kill"], ["copied=kill"] * 2], ids=["later", "twice"])
 def test_a_kill_between_copy_and_deletion_leaves_one_copy(world: World, faults: list[str]) -> None:
     address = stage(world)
@@ -77,6 +79,7 @@ def test_a_kill_between_copy_and_deletion_leaves_one_copy(world: World, faults: 
     assert world.dovecot.bodies_fetched(address) == len(SUBJECTS)
 
 
+@fast_door
 def test_of_two_mails_alike_each_is_copied_once(world: World) -> None:
     address = stage(world)
     (first, *_) = [one.raw for one in world.dovecot.messages(address)]
@@ -88,6 +91,7 @@ def test_of_two_mails_alike_each_is_copied_once(world: World) -> None:
     assert subjects(world, address, "INBOX") == []
 
 
+@fast_door
 def test_a_copy_is_found_in_a_folder_whose_uids_are_new(world: World) -> None:
     address = stage(world)
     killed(world, "copied=kill")

@@ -72,7 +72,7 @@ def aftermath(
 ) -> Iterator[Aftermath]:
     """One world with every kind of trouble, fetched once. Steps wait 3 s for an answer and are late after 60."""
     path = tmp_path_factory.mktemp("faults")
-    world = World(path, dovecot, smtp_server, lambda name: f"{name}-faults-{both_doors}@acme.example")
+    world = World(path, dovecot, smtp_server, lambda name: f"{name}-{both_doors[0]}-faults@acme.example")
     with ExitStack() as stack:
         accounts = {name: world.account(name, world.fresh(name)) for name in CONDITIONS}
         for name, script in SCRIPTS.items():
