@@ -103,6 +103,8 @@ class Trial:
             self._disturb()
             self.arrivals.allow(self.arrivals.wanted)
             self._until_quiet()
+            # A step for every account: one whose UIDs changed at the end may rest until it is polled.
+            self._world.command("fetch", "--drain")
         finally:
             self.arrivals.stop()
 

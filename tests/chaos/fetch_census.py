@@ -37,8 +37,10 @@ def take_fetch_census(
         store.close()
     for way in dict.fromkeys(mailbox.way for mailbox in mailboxes):
         count_folders(census, servers.of(way), delivered, [m for m in mailboxes if m.way == way], way)
-    differences = sum(_differences(world, label) for label in labels(mailboxes))
-    census.rows.append(Row("differences between server and ledger", "reconciler audit, every account", 0, differences))
+    differences = [one for label in labels(mailboxes) for one in _differences(world, label)]
+    row = Row("differences between server and ledger", "reconciler audit, every account", 0, len(differences))
+    census.rows.append(row)
+    census.asides += differences
     return census
 
 
@@ -77,6 +79,10 @@ def _number(connection: Connection, table: object, column: str | None = None) ->
     return int(connection.execute(query).scalar_one())
 
 
-def _differences(world: World, label: str) -> int:
-    answer = world.json("audit", label, check=(0, 1))
-    return sum(len(folder["differences"]) for folder in answer["folders"])
+def _differences(world: World, label: str) -> list[str]:
+    folders = world.json("audit", label, check=(0, 1))["folders"]
+    return [
+        f"{label} {folder['folder']}: {one['uid']} {one['difference']}, {one['detail']}"
+        for folder in folders
+        for one in folder["differences"]
+    ]
