@@ -61,28 +61,11 @@ class HereRouter(RouterProcess):
         return Routed(dict(self._here.route_together(mail_ids, lambda _mail: alive())))
 
 
-class Office:
-    """Tenant acme with the inbound account `support`; without `reply` the main reply account serves it.
+class Commands:
+    """The commands over a World's folder and state, run in this process."""
 
-    `support` and `reply` are further keys of those accounts; `tenant` of the file. The state is applied already.
-    """
-
-    def __init__(
-        self, world: World, *, support: Any = None, reply: Any = None, unit: str = "acme", **tenant: Any
-    ) -> None:
-        self.world, self.unit = world, unit
-        self.support, self.reply_account = world.fresh("support"), world.fresh("reply")
-        self.customer = self.outside("customer", "customer.example")
-        self.expert = self.outside("expert", "partner.example")
-        accounts = [world.account("support", self.support, **support or {})]
-        if reply is not None:
-            accounts.append(world.account("reply", self.reply_account, "reply", **reply))
-        world.unit(unit, *accounts, **tenant)
-        self.command("apply")
-
-    def outside(self, name: str, domain: str) -> str:
-        """An address nobody else uses, outside the tenant's domain."""
-        return self.world.fresh(name).replace("acme.example", domain)
+    def __init__(self, world: World) -> None:
+        self.world = world
 
     def command(self, *arguments: str, check: int | None = 0, **env: str) -> Done:
         """Run a command in this process; `check` is the exit code it must have, None for any."""
@@ -128,6 +111,31 @@ class Office:
             wired = house(self.world.state, self.world.secrets)
             yield wired
             wired.store.close()
+
+
+class Office(Commands):
+    """Tenant acme with the inbound account `support`; without `reply` the main reply account serves it.
+
+    `support` and `reply` are further keys of those accounts; `tenant` of the file. The state is applied already.
+    """
+
+    def __init__(
+        self, world: World, *, support: Any = None, reply: Any = None, unit: str = "acme", **tenant: Any
+    ) -> None:
+        super().__init__(world)
+        self.unit = unit
+        self.support, self.reply_account = world.fresh("support"), world.fresh("reply")
+        self.customer = self.outside("customer", "customer.example")
+        self.expert = self.outside("expert", "partner.example")
+        accounts = [world.account("support", self.support, **support or {})]
+        if reply is not None:
+            accounts.append(world.account("reply", self.reply_account, "reply", **reply))
+        world.unit(unit, *accounts, **tenant)
+        self.command("apply")
+
+    def outside(self, name: str, domain: str) -> str:
+        """An address nobody else uses, outside the tenant's domain."""
+        return self.world.fresh(name).replace("acme.example", domain)
 
     def send(self) -> None:
         """Send all that is due."""
