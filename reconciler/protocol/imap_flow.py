@@ -188,8 +188,11 @@ class ImapFlow:
 
     def goodbye(self) -> None:
         """See `base.FlowSession`."""
-        if self._idling is None:
-            self._talk.say("LOGOUT")
+        if self._idling is not None:
+            if not self._talk.may_continue:
+                return
+            self._talk.out += b"DONE\r\n"
+        self._talk.say("LOGOUT")
 
     @property
     def _pipelines(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from collections.abc import Iterator
 
 
 class Gate:
@@ -50,18 +51,24 @@ class Gate:
                 threading.Thread(target=self._answer, args=(server, client, held), daemon=True).start()
 
     def _say(self, client: socket.socket, server: socket.socket, held: threading.Event) -> None:
-        with contextlib.suppress(OSError):
+        with _ends(server), contextlib.suppress(OSError):
             while data := client.recv(65536):
                 if self._word in data.upper():
                     held.set()
                     self._held.set()
                 server.sendall(data)
-            server.shutdown(socket.SHUT_WR)
 
     def _answer(self, server: socket.socket, client: socket.socket, held: threading.Event) -> None:
-        with contextlib.suppress(OSError):
+        with _ends(client), contextlib.suppress(OSError):
             while data := server.recv(65536):
                 if held.is_set():
                     self._opened.wait()
                 client.sendall(data)
-            client.shutdown(socket.SHUT_WR)
+
+
+@contextlib.contextmanager
+def _ends(other: socket.socket) -> Iterator[None]:
+    """The other side hears the end of this one, also when it was broken off."""
+    yield
+    with contextlib.suppress(OSError):
+        other.shutdown(socket.SHUT_WR)

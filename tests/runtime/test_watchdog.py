@@ -74,7 +74,17 @@ def test_a_hung_mail_server_is_no_stuck_loop(world: World, acme: str) -> None:
 @pytest.mark.parametrize("point", ["fetched", "stored"])
 def test_a_step_that_hangs_is_no_stuck_loop(world: World, acme: str, point: str) -> None:
     world.deliver(acme, 1)
-    outlives_the_limits(world, RECONCILER_FAULTS=f"{point}=hang")
+    outlives_the_limits(world, RECONCILER_FAULTS=f"{point}=hang", RECONCILER_DOOR="thread")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", ["fetched", "stored"])
+def test_the_one_thread_of_the_fast_door_that_hangs_is_a_stuck_loop(world: World, acme: str, point: str) -> None:
+    world.deliver(acme, 1)
+    with world.running(RECONCILER_FAULTS=f"{point}=hang", RECONCILER_DOOR="fast", **QUICK) as run:
+        assert run.process.wait(30) == 1
+        (event,) = run.events("watchdog.stuck")
+    assert (event["loops"], event["level"]) == (["fetch"], "critical")
 
 
 @pytest.mark.slow
