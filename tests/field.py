@@ -43,4 +43,33 @@ BAD_INPUT = {
 }
 """What administrators and their machines may hand us."""
 
-ROWS = SEEN_ELSEWHERE | BAD_INPUT
+ATTACKS = {
+    "forged token": "a token of ours is altered",
+    "truncated token": "a token is cut short",
+    "replayed token": "a token that was used is used again, or used after its referral expired",
+    "expired token": "a token whose time is over",
+    "another tenant's token": "a token of one tenant comes to another's account",
+    "another purpose's token": "a token made for one purpose is used for another",
+    "guessing": "tokens are guessed at scale",
+    "From of ours": "the sender says to be the customer, the agent or an account of ours",
+    "Reply-To": "an answer names another address for answers",
+    "line breaks": "line breaks in names and subjects",
+    "smuggling": "bare CR, bare LF, NUL and a lone dot in a text that goes on by SMTP",
+    "recipients": "ten thousand recipients",
+    "direction marks": "marks that turn the direction of writing in subjects and names",
+    "homoglyphs": "an address that only looks like the expected one",
+    "script": "script in HTML",
+    "file names": "attachments whose names lead elsewhere",
+    "SVG": "script in a picture, inside the HTML and attached",
+    "zip bomb": "an archive that unpacks to much more than it is",
+    "same Message-ID": "a Message-ID that another mail has already",
+    "withdrawn": "a referral is withdrawn a second before the answer is filed",
+    "two externals": "two externals on one case, one answers in place of the other",
+    "moved": "an answer after the account or the case has moved",
+    "closed": "an answer after the case was closed",
+    "retired tenant": "an answer after the tenant was removed",
+    "ping-pong": "two installations of ours answer each other",
+}
+"""What people and machines may send us to have a mail reach somebody it should not."""
+
+ROWS = SEEN_ELSEWHERE | BAD_INPUT | ATTACKS

@@ -110,6 +110,7 @@ def test_signs_that_disagree_are_a_conflict_and_name_no_case(known, place):
     assert (result.outcome, result.tenant, result.case_id, result.referral_id) == (Outcome.CONFLICT, None, None, None)
 
 
+@pytest.mark.field("forged token")
 @pytest.mark.parametrize(
     ("known", "place"),
     [
@@ -297,6 +298,7 @@ def test_a_tag_is_asked_only_if_nothing_else_says_anything():
 # Guessing
 
 
+@pytest.mark.field("guessing")
 def test_guessing_at_scale_finds_nothing():
     good = address_token(KEY, FORWARD)
     letters = "abcdefghijklmnopqrstuvwxyz234567"
@@ -305,11 +307,13 @@ def test_guessing_at_scale_finds_nothing():
     assert {decide(FORWARD, to=guess).outcome for guess in guesses} == {Outcome.FORGED}
 
 
+@pytest.mark.field("truncated token")
 @pytest.mark.parametrize("length", range(34))
 def test_a_truncated_token_is_none(length):
     assert decide(FORWARD, to=address_token(KEY, FORWARD)[:length] or "x").outcome is Outcome.NONE
 
 
+@pytest.mark.field("another purpose's token")
 @pytest.mark.parametrize("purpose", [p for p in Purpose if p is not Purpose.FORWARD])
 def test_a_token_of_another_purpose_is_forged(purpose):
     other = replace(FORWARD, purpose=purpose)

@@ -85,6 +85,7 @@ def test_no_bytes_make_the_tnef_reader_raise(data: bytes) -> None:
     read_tnef(_tnef(_attribute(0x9003, data), _attribute(0x9002, b""), _attribute(0x9005, data)))
 
 
+@pytest.mark.field("script", "SVG")
 @pytest.mark.parametrize(
     ("html", "safe"),
     [

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
+from collections.abc import Callable
 from datetime import timedelta
 from email import message_from_bytes
-from email.message import Message
+from email.message import EmailMessage, Message
 
 import pytest
 
@@ -46,6 +48,7 @@ def to_customer(room: MailRoom) -> list[bytes]:
     return [room.sent(row.id) for row in room.outbox() if row.recipient == CUSTOMER]
 
 
+@pytest.mark.field("From of ours", "homoglyphs")
 @pytest.mark.parametrize(
     ("sender", "reason"),
     [
@@ -64,6 +67,7 @@ def test_from_somebody_else_is_held(room: MailRoom, sender: str, reason: str) ->
     assert (to_customer(room), room.held()) == ([], [reason])
 
 
+@pytest.mark.field("Reply-To")
 def test_a_reply_to_sends_nothing_anywhere_else(room: MailRoom) -> None:
     answer(room, "Reply-To: thief@evil.example")
     (row,) = [row for row in room.outbox() if row.purpose == "relay"]
@@ -71,6 +75,7 @@ def test_a_reply_to_sends_nothing_anywhere_else(room: MailRoom) -> None:
     assert b"evil.example" not in room.sent(row.id)
 
 
+@pytest.mark.field("line breaks", "smuggling", "direction marks")
 @pytest.mark.parametrize(
     "subject",
     [
@@ -94,12 +99,14 @@ def test_what_goes_out_is_clean_whatever_the_customers_subject_is(subject: str) 
         assert "\u202e" not in str(message_from_bytes(raw)["Subject"])
 
 
+@pytest.mark.field("recipients")
 def test_ten_thousand_recipients_get_nothing(room: MailRoom) -> None:
     many = ", ".join(f"r{number}@evil.example" for number in range(10_000))
     answer(room, f"Cc: {many}")
     assert {row.recipient for row in room.outbox()} <= {CUSTOMER, EXPERT}
 
 
+@pytest.mark.field("same Message-ID")
 def test_a_message_id_that_is_used_again_loses_no_mail(room: MailRoom) -> None:
     room.receive(
         "acme/support", letter("a@x.example", "support@acme.example", "One", "1", "Message-ID: <same@x.example>")
@@ -110,6 +117,7 @@ def test_a_message_id_that_is_used_again_loses_no_mail(room: MailRoom) -> None:
     assert [case.customer_address for case in room.cases()] == [CUSTOMER, "a@x.example", "b@x.example"]
 
 
+@pytest.mark.field("replayed token")
 def test_the_same_answer_at_two_accounts_is_relayed_once(room: MailRoom) -> None:
     answer(room)
     answer(room, account="acme/support")
@@ -125,6 +133,7 @@ def test_an_answer_that_comes_again_with_more_blank_lines_is_relayed_once(room: 
     assert (room.actions()[-2:], room.held()) == (["relay", "copy"], [])
 
 
+@pytest.mark.field("withdrawn")
 def test_a_question_withdrawn_a_second_before_relays_nothing(room: MailRoom) -> None:
     asked = question(room)
     raw = letter(EXPERT, str(asked["Reply-To"]), "Re", "On Monday.", f"In-Reply-To: {asked['Message-ID']}")
@@ -139,6 +148,7 @@ def test_a_question_withdrawn_a_second_before_relays_nothing(room: MailRoom) -> 
     assert (to_customer(room), room.held()) == ([], ["referral-withdrawn"])
 
 
+@pytest.mark.field("two externals")
 def test_two_externals_on_a_case_answer_each_for_themselves(room: MailRoom) -> None:
     room.ask(1, "other@second.example")
     asked = question(room, 2)
@@ -150,6 +160,7 @@ def test_two_externals_on_a_case_answer_each_for_themselves(room: MailRoom) -> N
     assert len(to_customer(room)) == 2
 
 
+@pytest.mark.field("another tenant's token")
 def test_a_foreign_tenants_account_relays_nothing(room: MailRoom) -> None:
     answer(room, account="globex/reply")
     assert (to_customer(room), room.held()) == ([], ["conflicting-evidence"])
@@ -157,6 +168,82 @@ def test_a_foreign_tenants_account_relays_nothing(room: MailRoom) -> None:
         assert [entry.kind.value for entry in cases.read_entries(connection, 1)] == ["customer_message", "forward"]
 
 
+def token_of(room: MailRoom) -> str:
+    """The token in the address that answers to the question go to."""
+    return str(question(room)["Reply-To"]).partition("+")[2].partition("@")[0]
+
+
+def altered(token: str) -> str:
+    """The token with another last character."""
+    return token[:-1] + ("a" if token[-1] != "a" else "b")
+
+
+TOKENS = {
+    "altered": (altered, "reply@acme.example", "forged-token"),
+    "cut short": (lambda token: token[:-1], "reply@acme.example", "uncorrelated"),
+    "another tenant's": (lambda token: token, "reply@globex.example", "conflicting-evidence"),
+}
+"""What is done to a good token, where it is sent to, and why the mail is held."""
+
+
+@pytest.mark.field("forged token", "truncated token", "another tenant's token")
+@pytest.mark.parametrize(("change", "address", "reason"), TOKENS.values(), ids=TOKENS.keys())
+def test_a_token_that_is_not_as_it_was_given_out_relays_nothing(
+    room: MailRoom, change: Callable[[str], str], address: str, reason: str
+) -> None:
+    local, _, domain = address.partition("@")
+    to = f"{local}+{change(token_of(room))}@{domain}"
+    room.receive(f"{domain.partition('.')[0]}/reply", letter(EXPERT, to, "Re", "On Monday."))
+    assert (to_customer(room), room.held()) == ([], [reason])
+
+
+@pytest.mark.field("another purpose's token")
+def test_a_customers_token_in_the_address_of_a_question_relays_nothing(room: MailRoom) -> None:
+    room.desk.reply(1, "We look into it.", room.now)
+    (replied,) = [message_from_bytes(raw) for raw in to_customer(room)]
+    token = re.search(r"[a-z2-7]{34}", str(replied["Message-ID"]))
+    assert token is not None, replied["Message-ID"]
+    room.receive("acme/reply", letter(EXPERT, f"reply+{token[0]}@acme.example", "Re", "On Monday."))
+    assert len(to_customer(room)) == 1
+    assert room.held() == ["forged-token"]
+
+
+@pytest.mark.field("replayed token", "expired token")
+def test_an_answer_that_is_sent_again_after_its_time_relays_nothing(room: MailRoom) -> None:
+    answer(room)
+    room.later(days=61)
+    answer(room, text="Pay to another account.")
+    assert len(to_customer(room)) == 1
+    assert len(room.held()) == 1
+
+
+@pytest.mark.field("script", "SVG")
+def test_a_script_in_html_or_in_a_picture_goes_nowhere(room: MailRoom) -> None:
+    mail, asked = EmailMessage(), question(room)
+    mail["From"], mail["To"], mail["Subject"] = EXPERT, str(asked["Reply-To"]), "Re"
+    mail["In-Reply-To"] = str(asked["Message-ID"])
+    picture = '<svg xmlns="http://www.w3.org/2000/svg" onload="steal()"><script>steal()</script></svg>'
+    mail.set_content(f"<p>On Monday.</p>{picture}<script>steal()</script>", subtype="html")
+    mail.add_attachment(picture.encode(), "image", "svg+xml", filename="drawing.svg")
+    room.receive("acme/reply", mail.as_bytes())
+    (raw,) = to_customer(room)
+    text, file = [part for part in message_from_bytes(raw).walk() if not part.is_multipart()]
+    assert text.get_content_type() == "text/plain"
+    assert b"On Monday." in text.get_payload(decode=True)
+    assert b"steal" not in text.get_payload(decode=True)
+    assert (file.get_content_disposition(), file.get_filename()) == ("attachment", "drawing.svg")
+    with room.read() as connection:
+        assert not [entry for entry in cases.read_entries(connection, 1) if "steal" in entry.text]
+
+
+@pytest.mark.field("closed")
+def test_an_answer_to_a_case_that_was_closed_relays_nothing(room: MailRoom) -> None:
+    room.desk.close(1, room.now)
+    answer(room)
+    assert (to_customer(room), room.held()) == ([], ["case-closed"])
+
+
+@pytest.mark.field("file names", "zip bomb")
 @pytest.mark.parametrize(
     "name", ["../../x.svg", "<script>.html", "x\u202egpj.exe", "a" * 500 + ".zip", "CON\r\nBcc: x"]
 )
@@ -164,8 +251,6 @@ def test_files_go_along_as_bytes_under_a_safe_name(room: MailRoom, name: str) ->
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as bomb:
         bomb.writestr("zeros", b"\0" * 5_000_000)
-    from email.message import EmailMessage
-
     mail = EmailMessage()
     asked = question(room)
     mail["From"], mail["To"], mail["Subject"] = EXPERT, str(asked["Reply-To"]), "Re"

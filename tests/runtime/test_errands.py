@@ -64,6 +64,7 @@ def test_what_cannot_be_done_stands_on_the_case_and_sends_nothing(then: dict[str
         assert any(why in entry.text for entry in read_entries(connection, 1))
 
 
+@pytest.mark.field("ping-pong")
 def test_two_installations_that_refer_to_each_other_end() -> None:
     ours = room({"refer": {"to": "support@globex.example"}}, instance="here")
     theirs = room({"refer": {"to": "support@acme.example"}}, "globex.example", instance="there")

@@ -34,6 +34,7 @@ class Closing(Office):
         applied_with_acks(self)
 
 
+@pytest.mark.field("retired tenant")
 @pytest.mark.parametrize("own", [True, False], ids=["own account", "main account"])
 def test_a_removed_tenants_late_answers_are_held_and_its_file_brings_it_back(world: World, own: bool) -> None:
     office = Closing(world, reply={} if own else None, referrals=POLICY)
@@ -58,6 +59,7 @@ def test_a_removed_tenants_late_answers_are_held_and_its_file_brings_it_back(wor
     assert ANSWER in text_of(office.received()[-1])
 
 
+@pytest.mark.field("moved")
 @pytest.mark.parametrize("to_old", [True, False], ids=["to the old mailbox", "to the new mailbox"])
 def test_an_answer_reaches_the_customer_wherever_the_moved_account_gets_it(world: World, to_old: bool) -> None:
     office = Closing(world, reply={})

@@ -192,6 +192,7 @@ def test_an_answer_without_a_token_of_ours_is_held_and_changes_nothing(
     assert (office.held(), office.kinds("C1")) == ([reason], ["customer_message", "forward"])
 
 
+@pytest.mark.field("forged token")
 def test_a_forged_token_is_held_though_the_thread_is_right(office: Office, asked: Message) -> None:
     office.answers(asked, to=forged(reply_to(asked)))
     office.fetch()
@@ -199,6 +200,7 @@ def test_a_forged_token_is_held_though_the_thread_is_right(office: Office, asked
     assert office.held() == ["forged-token"]
 
 
+@pytest.mark.field("expired token")
 def test_an_answer_that_is_late_is_held(office: Office) -> None:
     case = office.opened()
     with office.desk() as desk:
@@ -211,6 +213,7 @@ def test_an_answer_that_is_late_is_held(office: Office) -> None:
     assert (office.held(), office.kinds(case)[-1]) == (["late-answer"], "event")
 
 
+@pytest.mark.field("another tenant's token")
 def test_a_token_of_another_tenant_is_held(world: World) -> None:
     office = Office(world, reply={"subaddressing": "+"})
     other = Office(world, reply={"subaddressing": "+"}, unit="globex")
@@ -289,6 +292,7 @@ def test_the_customer_cannot_answer_in_the_experts_name(office: Office, asked: M
     assert office.held() == ["unexpected-sender"]
 
 
+@pytest.mark.field("closed")
 def test_an_answer_after_the_case_was_closed_is_held(office: Office, asked: Message) -> None:
     office.command("close", "C1")
     office.answers(asked)
@@ -297,6 +301,7 @@ def test_an_answer_after_the_case_was_closed_is_held(office: Office, asked: Mess
     assert (office.held(), office.case("C1")["state"]) == (["case-closed"], "closed")
 
 
+@pytest.mark.field("retired tenant")
 def test_an_answer_after_the_tenant_was_removed_is_held(office: Office, asked: Message) -> None:
     office.world.folder.remove("acme")
     blocked = office.command("apply", check=3)
@@ -352,6 +357,7 @@ def replied_long_ago(world: World) -> tuple[Office, Message]:
     return office, office.received()[0]
 
 
+@pytest.mark.field("expired token")
 def test_an_expired_token_of_a_customer_opens_a_new_case(world: World) -> None:
     office, replied = replied_long_ago(world)
     office.answers(replied, "Back again.", sender=office.customer)
