@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import Message
+from functools import partial
 
 from reconciler.demo.stage import AGENT, Stage, header_of, text_of
 
@@ -21,6 +22,8 @@ UNKNOWN = [GONE]
 ANSWER = "Hold the button for ten seconds, then it starts again."
 INSIDE = "The part is on back order until May."
 AUTOMATIC = "I am out of the office until further notice."
+_BURST = 6
+_BURSTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,14 +230,30 @@ def _steps_since(stage: Stage, mark: int) -> list[int]:
 
 
 def _burst(stage: Stage) -> None:
-    for number in range(6):
+    for number in range(_BURST):
         stage.write(f"Customer <{CUSTOMER['acme']}>", SUPPORT["acme"], f"Mail {number}", "One of six at once.")
 
 
+def _most_of_a_burst(stage: Stage) -> int:
+    """The most mails that one step took of a burst; where a quick engine took each by itself, another burst is sent."""
+    most = 0
+    for _ in range(_BURSTS):
+        mark = len(stage.log())
+        _burst(stage)
+        if not stage.until(partial(_is_taken, stage, mark)):
+            break
+        most = max(most, *_steps_since(stage, mark))
+        if most > 1:
+            break
+    return most
+
+
+def _is_taken(stage: Stage, mark: int) -> bool:
+    return sum(_steps_since(stage, mark)) >= _BURST and not stage.unseen(SUPPORT["acme"])
+
+
 def _weight_is_edited(stage: Stage) -> None:
-    _burst(stage)
-    stage.until(lambda: sum(_steps_since(stage, 0)) >= 8)
-    stage.notes["before"] = _steps_since(stage, 0)
+    stage.notes["before"] = _most_of_a_burst(stage)
     stage.example.edit("acme.yaml", "weight: 5", "weight: 1")
     stage.until(lambda: any(e["event"] == "unit.applied" and e["unit"] == "acme" for e in stage.log()))
     stage.notes["mark"] = len(stage.log())
@@ -243,9 +262,9 @@ def _weight_is_edited(stage: Stage) -> None:
 
 def _weight_counts(stage: Stage) -> str | None:
     mark = stage.notes.get("mark")
-    if mark is None or not stage.until(lambda: sum(_steps_since(stage, mark)) == 6):
+    if mark is None or not stage.until(lambda: sum(_steps_since(stage, mark)) == _BURST):
         return None
-    before, after = max(stage.notes["before"]), _steps_since(stage, mark)
+    before, after = stage.notes["before"], _steps_since(stage, mark)
     if before <= 1 or max(after) != 1 or stage.unseen(SUPPORT["acme"]):
         return None
     return f"a step took up to {before} mails before the edit and {max(after)} after it; all are marked seen"

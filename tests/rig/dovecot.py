@@ -347,10 +347,20 @@ class Dovecot:
         assert self.uidvalidity(user, folder) != before
 
     def kill_sessions(self, user: str) -> None:
-        """Cut every open session of a user, as a restart of the server does."""
+        """Cut every open session of a user, as a restart of the server does.
+
+        A session that is about to begin is not known to be cut yet: it is tried again until none is left.
+        """
         kick = [_program("doveadm"), "-c", str(self.directory / "dovecot.conf"), "kick", user]
-        subprocess.run(kick, capture_output=True, timeout=20, check=False)
-        wait_until(lambda: not self._open_sessions(user), f"the sessions of {user} have ended")
+
+        def none_is_left() -> bool:
+            subprocess.run(kick, capture_output=True, timeout=20, check=False)
+            until = time.monotonic() + 1.0
+            while self._open_sessions(user) and time.monotonic() < until:
+                time.sleep(0.01)
+            return not self._open_sessions(user)
+
+        wait_until(none_is_left, f"the sessions of {user} have ended", 30.0)
 
     def _log(self) -> str:
         path = self.directory / "info.log"
