@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from reconciler.core.health import Condition
 from reconciler.core.revision import AppliedAccount
 from reconciler.core.suspension import Activity, Suspension
+
+RATE_WINDOW = timedelta(minutes=5)
+"""The span whose mails make an account's rate: long enough for a poll, short enough to be now."""
 
 
 class Sync(StrEnum):
@@ -41,7 +44,10 @@ class UnitStatus:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What the last steps of an account saw; `backlog` is the number of mails still to be taken."""
+    """What the last steps of an account saw; `backlog` is the number of mails still to be taken.
+
+    `next_at` is when it is to be served next; None: nothing is scheduled, or nobody is there to serve it.
+    """
 
     condition: Condition
     reason: str
@@ -49,6 +55,7 @@ class Health:
     attempted_at: datetime | None
     succeeded_at: datetime | None
     backlog: int
+    next_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +73,25 @@ class AccountState:
     """An account that is not retired, with its health (None: no step was tried yet).
 
     `sending` None: nothing was sent through its submission server yet. `suspended`: what a person stopped for a while.
+    `stored` is how many mails of it were stored within the last RATE_WINDOW.
     """
 
     applied: AppliedAccount
     health: Health | None
     sending: SendingHealth | None = None
     suspended: frozenset[Activity] = frozenset()
+    stored: int = 0
+
+    @property
+    def rate(self) -> float | None:
+        """Mails stored per minute over the last RATE_WINDOW; None if no step was tried yet."""
+        return self.stored / (RATE_WINDOW / timedelta(minutes=1)) if self.health is not None else None
+
+    @property
+    def next_step(self) -> datetime | None:
+        """When it is to be served next; None if nobody knows, or it rests."""
+        rests = not self.applied.account.enabled or Activity.FETCHING in self.suspended
+        return None if self.health is None or rests else self.health.next_at
 
     @property
     def well(self) -> bool:

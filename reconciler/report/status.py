@@ -70,6 +70,8 @@ def _account_json(state: AccountState) -> dict[str, Any]:
         "since": instant(health.since) if health else None,
         "last_success": instant(health.succeeded_at) if health else None,
         "backlog": health.backlog if health else None,
+        "rate": state.rate,
+        "next_step": instant(state.next_step),
         "sending": _sending_json(state.sending),
         "suspended": sorted(state.suspended),
     }
@@ -101,6 +103,8 @@ def _account_row(state: AccountState) -> tuple[str, ...]:
         f"since {instant(health.since)}" if health else "",
         f"last success {instant(health.succeeded_at) or 'never'}" if health else "",
         f"backlog {health.backlog}" if health else "",
+        f"{state.rate:g} a minute" if state.rate is not None else "",
+        f"next step {instant(state.next_step) or 'unknown'}" if health else "",
         visible(health.reason) if health else "",
         f"cannot send: {sending.condition} since {instant(sending.since)}" if sending and ill else "",
         visible(sending.reason) if sending and ill else "",

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -20,16 +20,11 @@ from reconciler.runtime.clock import steady_now
 from reconciler.runtime.doors import Door
 from reconciler.runtime.fast_door import FastDoor
 from reconciler.runtime.fleet import FetchAccount
+from reconciler.runtime.health_rows import HealthRows
 from reconciler.runtime.hub import Hub
 from reconciler.runtime.observer import UNOBSERVED, Observer
 from reconciler.runtime.step import StepReport, Tools
 from reconciler.runtime.thread_door import ThreadDoor
-from reconciler.store.health import write_health
-
-HEALTH_EVERY = timedelta(seconds=10)
-"""A step that changes nothing in an account's health is written down at most this often."""
-BACKLOG_EVERY = timedelta(seconds=1)
-"""One that changes nothing but the number of waiting mails, this often."""
 
 _LONGEST_WAIT = 0.25
 """Seconds; deadlines of commands are looked after in between."""
@@ -59,7 +54,7 @@ class Engine:
         self._busy: dict[Door, int] = {}
         self._in_cycle = 0
         self._look_at = float("inf")
-        self._written: dict[int, tuple[Condition, str, int | None, float]] = {}
+        self._health = HealthRows(tools)
         self._cycle = 0
         self._hub = Hub()
         self._thread_door = ThreadDoor(tools, self._reported)
@@ -81,6 +76,7 @@ class Engine:
     def run(self) -> None:
         """Open a cycle whenever an account is due, until `stop`; none while the store is unwell."""
         self._is_watching = True
+        self._health.not_scheduled()
         while not self._stopping.is_set():
             self._swap_accounts()
             if self._is_store_unwell():
@@ -143,7 +139,9 @@ class Engine:
             return
         accounts, self._next_accounts = dict(self._next_accounts), None
         now = steady_now()
-        for key in self._accounts.keys() - accounts.keys():
+        gone = self._accounts.keys() - accounts.keys()
+        self._health.not_scheduled(gone)
+        for key in gone:
             self._turns.pop(key, None)
             if key not in self._running:
                 self._drop(key)
@@ -231,7 +229,7 @@ class Engine:
                 running.late = True
                 self._in_cycle -= running.cycle == self._cycle
                 running.door.late(key)
-                self._write_health(key, Condition.LATE, f"a step takes longer than {settings.late_seconds:g} s", None)
+                self._health.write(key, Condition.LATE, f"a step takes longer than {settings.late_seconds:g} s", None)
             if age >= settings.step_seconds and not running.aborted:
                 running.aborted = True
                 running.door.abort(key)
@@ -258,7 +256,7 @@ class Engine:
             self._drop(account.key)
         if report.condition is Condition.STORE_UNWELL and self._store_check is None:
             self._store_check = self._tools.writer.submit(_commit_nothing)
-        self._write_health(account.key, report.condition, report.reason, report.backlog)
+        self._health.write(account.key, report.condition, report.reason, report.backlog, self._next_at(account.key))
         self._on_step(
             StepLine(
                 cycle=running.cycle,
@@ -291,17 +289,10 @@ class Engine:
         self._store_check = self._tools.writer.submit(_commit_nothing) if failed else None
         return failed
 
-    def _write_health(self, key: int, condition: Condition, reason: str, backlog: int | None) -> None:
-        known = self._written.get(key)
-        now = time.monotonic()
-        if known is not None and known[:2] == (condition, reason):
-            counts_on = bool(known[2]) and bool(backlog)
-            every = HEALTH_EVERY if known[2] == backlog else BACKLOG_EVERY if counts_on else timedelta()
-            if now - known[3] < every.total_seconds():
-                return
-        self._written[key] = (condition, reason, backlog, now)
-        at = self._tools.clock()
-        self._tools.writer.submit(lambda c: write_health(c, key, condition, reason, backlog, at))
+    def _next_at(self, key: int) -> datetime | None:
+        """When the account is due by the wall clock; None if nothing goes on serving it."""
+        turn = self._turns.get(key) if self._is_watching else None
+        return None if turn is None else self._tools.clock() + (turn.next_at - steady_now())
 
     def _finish(self) -> None:
         """Let steps end that are not late, cut the others, and close every connection."""

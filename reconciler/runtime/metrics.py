@@ -114,13 +114,18 @@ def _of_accounts(found: tuple[AccountGauge, ...]) -> Iterator[Metric]:
     success = GaugeMetricFamily(
         "reconciler_account_last_success_timestamp_seconds", "When a step last went well.", labels=labels
     )
+    coming = GaugeMetricFamily(
+        "reconciler_account_next_step_timestamp_seconds", "When the account is to be served next.", labels=labels
+    )
     for gauge in found:
         name = [gauge.unit, gauge.account]
         condition.add_metric([*name, gauge.condition.value if gauge.condition else "Unknown"], 1)
         backlog.add_metric(name, gauge.backlog)
         if gauge.succeeded_at is not None:
             success.add_metric(name, gauge.succeeded_at.timestamp())
-    yield from (condition, backlog, success)
+        if gauge.next_at is not None:
+            coming.add_metric(name, gauge.next_at.timestamp())
+    yield from (condition, backlog, success, coming)
 
 
 def _of_everything(gauges: Gauges) -> Iterator[Metric]:

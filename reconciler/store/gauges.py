@@ -18,13 +18,17 @@ from reconciler.store.tables import accounts, health, held, mails, outbox, revis
 
 @dataclass(frozen=True, slots=True)
 class AccountGauge:
-    """How an account stands that is not retired; `condition` None: no step was tried yet."""
+    """How an account stands that is not retired; `condition` None: no step was tried yet.
+
+    `next_at` None: nothing is scheduled for it, as of one that is disabled or suspended.
+    """
 
     unit: str
     account: str
     condition: Condition | None
     backlog: int
     succeeded_at: datetime | None
+    next_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +61,22 @@ class Gauges:
 def read_gauges(connection: Connection, now: datetime) -> Gauges:
     """Count everything as it is at this instant."""
     query = (
-        select(accounts.c.unit, accounts.c.id, health.c.condition, health.c.backlog, health.c.succeeded_at)
+        select(
+            accounts.c.unit,
+            accounts.c.id,
+            health.c.condition,
+            health.c.backlog,
+            health.c.succeeded_at,
+            health.c.next_at,
+        )
         .join_from(accounts, health, isouter=True)
         .where(accounts.c.status != "retired")
         .order_by(accounts.c.unit, accounts.c.id)
     )
     found = tuple(
-        AccountGauge(r.unit, r.id, Condition(r.condition) if r.condition else None, r.backlog or 0, r.succeeded_at)
+        AccountGauge(
+            r.unit, r.id, Condition(r.condition) if r.condition else None, r.backlog or 0, r.succeeded_at, r.next_at
+        )
         for r in connection.execute(query)
     )
     waiting = select(func.count()).where(mails.c.state == MailState.RECEIVED.value)

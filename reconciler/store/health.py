@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import Connection, Table, insert, select, update
@@ -11,10 +12,31 @@ from reconciler.store.tables import health, sending
 
 
 def write_health(
-    connection: Connection, account_key: int, condition: Condition, reason: str, backlog: int | None, now: datetime
+    connection: Connection,
+    account_key: int,
+    condition: Condition,
+    reason: str,
+    backlog: int | None,
+    now: datetime,
+    next_at: datetime | None = None,
 ) -> None:
-    """Write how a step went; `since` stays while the condition does. `backlog` None: unknown, the last one stays."""
-    _write(connection, health, account_key, condition, reason, now, {} if backlog is None else {"backlog": backlog})
+    """Write how a step went and when the next one is due; `since` stays while the condition does.
+
+    `backlog` or `next_at` None: unknown, the last one stays.
+    """
+    more: dict[str, object] = {"backlog": backlog, "next_at": next_at}
+    known = {name: value for name, value in more.items() if value is not None}
+    _write(connection, health, account_key, condition, reason, now, known)
+
+
+def clear_next_steps(connection: Connection, account_keys: Collection[int] | None) -> None:
+    """No step of these accounts is due; None: of no account."""
+    statement = update(health).where(health.c.next_at.is_not(None)).values(next_at=None)
+    if account_keys is None:
+        connection.execute(statement)
+        return
+    for key in account_keys:
+        connection.execute(statement.where(health.c.account_key == key))
 
 
 def write_sending(connection: Connection, account_key: int, condition: Condition, reason: str, now: datetime) -> None:

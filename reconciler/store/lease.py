@@ -69,8 +69,28 @@ class Lease:
         self.release()
 
 
-def take(store: Store, right: Right, holder: str, now: datetime, *, lasting: timedelta = LASTING) -> Lease:
-    """Become the one writer with this right. `holder` is the command's name, for the message others get.
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who has a lease: the command, and where it runs."""
+
+    name: str
+    pid: int
+    host: str
+
+    def __str__(self) -> str:
+        return f"{self.name} (pid {self.pid} on {self.host})"
+
+
+def holder(connection: Connection, right: Right, now: datetime) -> Holder | None:
+    """Who has this right now; None if nobody has, as far as can be told from this machine."""
+    row = connection.execute(select(leases).where(leases.c.name == right.value)).one_or_none()
+    if row is None or row.expires_at <= now or _is_dead(row):
+        return None
+    return Holder(row.holder, row.pid, row.host)
+
+
+def take(store: Store, right: Right, command: str, now: datetime, *, lasting: timedelta = LASTING) -> Lease:
+    """Become the one writer with this right. `command` is its name, for the message others get.
 
     A holder on this machine whose process is gone is replaced at once, one elsewhere when its lease has expired.
     Raises Unavailable, naming the holder, while another has it.
@@ -78,9 +98,9 @@ def take(store: Store, right: Right, holder: str, now: datetime, *, lasting: tim
     pid = os.getpid()
     with store.write() as connection:
         row = connection.execute(select(leases).where(leases.c.name == right.value)).one_or_none()
-        if row is not None and row.expires_at > now and not _is_dead(row):
+        if row is not None and (has_it := holder(connection, right, now)) is not None:
             raise Unavailable(
-                f"{row.holder} (pid {row.pid} on {row.host}) holds the writer lease; stop it or wait for its end",
+                f"{has_it} holds the writer lease; stop it or wait for its end",
                 retry_after=(row.expires_at - now).total_seconds(),
             )
         fence = row.fence + 1 if row is not None else 1
@@ -88,7 +108,7 @@ def take(store: Store, right: Right, holder: str, now: datetime, *, lasting: tim
         connection.execute(
             insert(leases).values(
                 name=right.value,
-                holder=holder,
+                holder=command,
                 host=socket.gethostname(),
                 pid=pid,
                 process_start=_process_start(pid) or "",
@@ -96,7 +116,7 @@ def take(store: Store, right: Right, holder: str, now: datetime, *, lasting: tim
                 expires_at=now + lasting,
             )
         )
-    return Lease(store, right, holder, fence, lasting)
+    return Lease(store, right, command, fence, lasting)
 
 
 def _process_start(pid: int) -> str | None:

@@ -12,8 +12,10 @@ from sqlalchemy import Connection, delete, func, insert, select
 from reconciler.core.health import Condition
 from reconciler.core.plan import Impact
 from reconciler.core.revision import AppliedState
-from reconciler.core.status import AccountState, Health, SendingHealth, Status, Sync, UnitStatus
+from reconciler.core.status import RATE_WINDOW, AccountState, Health, SendingHealth, Status, Sync, UnitStatus
 from reconciler.core.suspension import suspended
+from reconciler.store.lease import Right, holder
+from reconciler.store.pace import stored_since
 from reconciler.store.suspensions import in_force
 from reconciler.store.tables import accounts, acks, cases, folders, health, mails, referrals, revisions, sending, units
 
@@ -43,22 +45,32 @@ def read_units(connection: Connection) -> tuple[UnitStatus, ...]:
 
 def read_status(connection: Connection, applied: AppliedState, now: datetime) -> Status:
     """How all units and the accounts of `applied` stand, and what is suspended now."""
-    found = {
-        row.account_key: Health(
-            Condition(row.condition), row.reason, row.since, row.attempted_at, row.succeeded_at, row.backlog
-        )
-        for row in connection.execute(select(health))
-    }
+    at_work = holder(connection, Right.MAIL, now)
+    serves = at_work is not None and at_work.name == "run"
+    found = {row.account_key: _health(row, serves) for row in connection.execute(select(health))}
     sends = {
         row.account_key: SendingHealth(Condition(row.condition), row.reason, row.since, row.succeeded_at)
         for row in connection.execute(select(sending))
     }
-    stopping = in_force(connection, now)
+    stopping, stored = in_force(connection, now), stored_since(connection, now - RATE_WINDOW, now)
     states = (
-        AccountState(a, found.get(a.key), sends.get(a.key), suspended(stopping, a.key, a.unit))
+        AccountState(a, found.get(a.key), sends.get(a.key), suspended(stopping, a.key, a.unit), stored.get(a.key, 0))
         for a in applied.accounts.values()
     )
     return Status(read_units(connection), tuple(sorted(states, key=lambda s: s.applied.label)), stopping)
+
+
+def _health(row: Any, serves: bool) -> Health:
+    """`serves`: whether anybody is there to keep to what was scheduled."""
+    return Health(
+        Condition(row.condition),
+        row.reason,
+        row.since,
+        row.attempted_at,
+        row.succeeded_at,
+        row.backlog,
+        row.next_at if serves else None,
+    )
 
 
 def read_impacts(connection: Connection, concerned: Collection[str]) -> Mapping[tuple[str, str], Impact]:

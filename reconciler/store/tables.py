@@ -132,6 +132,7 @@ health = Table(
     Column("attempted_at", Instant),
     Column("succeeded_at", Instant),
     Column("backlog", Integer, nullable=False, default=0),
+    Column("next_at", Instant, comment="when `run` is to serve it next; None: nothing is scheduled"),
 )
 
 sending = Table(

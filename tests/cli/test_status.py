@@ -34,7 +34,7 @@ def test_a_fresh_state_is_synced_and_of_unknown_health(reconciler: Reconciler, f
         ("acme", "Synced", 2),
         ("main", "Synced", 1),
     }
-    assert {a["condition"] for a in answer.json["accounts"]} == {"Unknown"}
+    assert {(a["condition"], a["rate"], a["next_step"]) for a in answer.json["accounts"]} == {("Unknown", None, None)}
 
 
 @pytest.mark.parametrize(("condition", "code"), [("Ok", 0), ("AuthFailed", 4)])
@@ -56,6 +56,8 @@ def test_the_exit_code_tells_whether_all_is_well(
         "since": "2026-03-01T12:00:00Z",
         "last_success": "2026-03-01T12:00:00Z",
         "backlog": 2,
+        "rate": 0.0,
+        "next_step": None,
         "sending": None,
         "suspended": [],
     }
