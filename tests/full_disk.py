@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def full_disk() -> Iterator[None]:
-    """For as long as the block no file of this process can grow beyond the first page of the store."""
+def full_disk(size: int = 16384) -> Iterator[None]:
+    """For as long as the block no file of this process can grow beyond so many bytes: the store's first page."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (16384, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
         yield
     finally:

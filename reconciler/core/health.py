@@ -20,6 +20,7 @@ class Condition(StrEnum):
     FOLDER_MISSING = "FolderMissing"
     ACKNOWLEDGE_REFUSED = "AcknowledgeRefused"
     MAIL_TOO_LARGE = "MailTooLarge"
+    MAIL_NOT_STORED = "MailNotStored"
     PROTOCOL_ERROR = "ProtocolError"
     RESYNC_NEEDS_DECISION = "ResyncNeedsDecision"
     LATE = "Late"

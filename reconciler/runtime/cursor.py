@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.core.fetch import Listed, Listing
+from reconciler.core.unstored import Unstored
 from reconciler.runtime.recheck import Recheck
 from reconciler.store import ledger
 
@@ -23,7 +24,7 @@ class Cursor:
     `numbered` are the folders whose next UID was compared with those known. `waiting` are the mails of `listed` that
     are still to be taken. `untold` is how the server is to be told of stored mails, by UID, for each folder and
     UIDVALIDITY; `pending` are those of which it was told and has not answered yet; `refused` those it would not hear
-    of in this step. None: not read from the ledger yet.
+    of in this step. None: not read from the ledger yet. `unstored` are mails that the store refused.
     """
 
     known: dict[str, set[str]] = field(default_factory=dict)
@@ -37,6 +38,17 @@ class Cursor:
     pending: dict[Place, set[str]] = field(default_factory=dict)
     refused: dict[Place, set[str]] = field(default_factory=dict)
     turn: int = 0
+    unstored: dict[tuple[Place, str], Unstored] = field(default_factory=dict)
+
+    def renewed(self) -> Cursor:
+        """The cursor for the next connection: without what the server or the ledger tell anew."""
+        return Cursor(turn=self.turn, unstored=self.unstored)
+
+    def forget_unstored(self, listing: Listing) -> None:
+        """What a fresh listing of a folder does not show any more was dealt with there, or has another UID."""
+        place, there = (listing.folder, listing.uidvalidity), {mail.uid for mail in listing.mails}
+        for key in [k for k in self.unstored if k[0][0] == listing.folder and (k[0] != place or k[1] not in there)]:
+            del self.unstored[key]
 
     def left_to_tell(self, listing: Listing) -> Mapping[str, Told]:
         """What is stored of this folder and neither told nor being told, but for UIDs that may mean another mail."""

@@ -349,7 +349,7 @@ class FastDoor:
             self._open[_host_of(line)] -= 1
             channel.close()
         if line.channel is None:
-            line.cursor = Cursor(turn=line.cursor.turn)
+            line.cursor = line.cursor.renewed()
             if (rest := line.next_login - time.monotonic()) > 0:
                 report = replace(report, wait=max(report.wait or 0.0, rest))
         elif not report.backlog and len(getattr(run.account.account.block, "folders", ("",))) == 1:
@@ -378,7 +378,7 @@ class FastDoor:
         if line.channel is not None and not line.channel.is_open:
             line.channel = None
             self._open[_host_of(line)] -= 1
-            line.cursor = Cursor(turn=line.cursor.turn)
+            line.cursor = line.cursor.renewed()
         self._wake(key)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -15,6 +14,7 @@ from reconciler.core.errors import Permanent, ReconcilerError, Unavailable
 from reconciler.core.fetch import Choice, Fetched, Listed, Listing, StartRule, choose, fitting, floor_of
 from reconciler.core.health import Condition, Refused, Trouble, condition_of
 from reconciler.core.resync import is_renumbered
+from reconciler.core.unstored import refused as refused_again
 from reconciler.protocol.base import Acknowledged, ProtocolPlugin
 from reconciler.runtime.access import Access, Tokens
 from reconciler.runtime.asking import Asking, Note, acknowledge, fetch, list_folder, read, settle, write
@@ -25,6 +25,8 @@ from reconciler.runtime.fleet import FetchAccount
 from reconciler.runtime.recheck import recheck
 from reconciler.runtime.resync import compare_folder, renumbering
 from reconciler.runtime.settings import RunSettings
+from reconciler.runtime.standing import condition_after
+from reconciler.runtime.storing import store
 from reconciler.runtime.writer import Writer
 from reconciler.source.secret import SecretStore
 from reconciler.store import ledger
@@ -33,7 +35,6 @@ from reconciler.store.resync import Decision, renumber
 
 Clock = Callable[[], datetime]
 _SLACK = timedelta(days=1)
-_NAMED_AT_MOST = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class Step:
 
     def __init__(self, account: FetchAccount, cursor: Cursor, tools: Tools) -> None:
         self._account, self._cursor, self._tools = account, cursor, tools
+        self._may_finish = True
 
     def run(self) -> Asking[StepReport]:
         """Take at most `weight` mails over all folders; with no backlog left, make certain what was told.
@@ -81,6 +83,8 @@ class Step:
         """
         report = yield from self._taking()
         try:
+            if not self._may_finish:
+                raise Trouble(*self._condition())
             yield from self._settle(wait=not report.backlog)
         except ReconcilerError as error:
             return replace(failed(report.account_key, error), taken=report.taken, backlog=report.backlog)
@@ -223,6 +227,7 @@ class Step:
 
     def _sort(self, listing: Listing) -> None:
         """Put what is to be taken of a fresh listing in its queue, and remember what never will be."""
+        self._cursor.forget_unstored(listing)
         choice = self._choice(listing, len(listing.mails), first_contact=False)
         self._cursor.known[listing.folder] |= set(choice.left_behind)
         self._cursor.too_large |= {f"{listing.folder}/{uid}" for uid in choice.too_large}
@@ -235,9 +240,11 @@ class Step:
         return first[: fitting(first, self._tools.settings.step_bytes)]
 
     def _choice(self, listing: Listing, weight: int, *, first_contact: bool) -> Choice:
-        known = self._cursor.known[listing.folder]
+        known, now = self._cursor.known[listing.folder], self._tools.clock()
+        resting = {key for key, mail in self._cursor.unstored.items() if mail.rests(now)}
+        place = (listing.folder, listing.uidvalidity)
         return choose(
-            [m for m in listing.mails if m.uid not in known],
+            [m for m in listing.mails if m.uid not in known and (place, m.uid) not in resting],
             weight=max(weight, 0),
             max_step_bytes=self._tools.settings.step_bytes,
             max_mail_bytes=self._tools.settings.mail_bytes,
@@ -256,9 +263,9 @@ class Step:
         taken = yield from fetch(listing, [mail.uid for mail in take], size)
         reach("fetched")
         after_fetch, move_to = self._after_fetch()
-        yield from write(_storing(self._account.key, taken.mails, self._tools.clock(), after_fetch, move_to))
+        refused = yield from self._store(listing, taken.mails, (after_fetch, move_to))
         reach("stored")
-        uids = [m.uid for m in taken.mails]
+        uids = [m.uid for m in taken.mails if m.uid not in refused]
         self._cursor.known[listing.folder] |= set(uids)
         others = self._cursor.has_others(listing.folder, uids, (after_fetch, move_to))
         before = Before.OTHERS if others else Before.NOTHING
@@ -266,10 +273,23 @@ class Step:
         if taken.trouble is not None:
             raise taken.trouble
         # What vanished between listing and fetching is not asked for again.
-        self._cursor.known[listing.folder] |= {m.uid for m in take}
+        self._cursor.known[listing.folder] |= {m.uid for m in take} - refused
         for _ in take:
             self._cursor.waiting.popleft()
-        return len(taken.mails)
+        return len(uids)
+
+    def _store(self, listing: Listing, mails: Sequence[Fetched], told: Told) -> Asking[set[str]]:
+        """Make these mails durable; the UIDs of those that the store refuses, which rest on the server."""
+        now = self._tools.clock()
+        refused = yield from store(self._account.key, mails, now, told)
+        unstored, place = self._cursor.unstored, (listing.folder, listing.uidvalidity)
+        for mail in mails:
+            before = unstored.pop((place, mail.uid), None)
+            if mail.uid in refused:
+                unstored[place, mail.uid] = refused_again(before, refused[mail.uid], now)
+                # A POP3 server may remove what was retrieved at QUIT (RFC 2449 section 6.7), so there is none.
+                self._may_finish &= listing.dated
+        return set(refused)
 
     def _after_fetch(self) -> tuple[str, str | None]:
         block = self._account.account.block
@@ -332,33 +352,8 @@ class Step:
             if place in cursor.pending:
                 cursor.pending[place] -= answer.done | answer.refused
 
-    def _ambiguous(self) -> frozenset[str]:
-        listing = self._cursor.listed
-        if listing is None:
-            return frozenset()
-        return listing.ambiguous - self._cursor.states[listing.folder].left_behind
-
     def _condition(self) -> tuple[Condition, str]:
-        if refused := sum(map(len, self._cursor.refused.values())):
-            return Condition.ACKNOWLEDGE_REFUSED, f"the server refused to mark {refused} stored mails"
-        if reused := self._cursor.checked.reused:
-            return (
-                Condition.RESYNC_NEEDS_DECISION,
-                f"the server names other mails by the ids of mails fetched before: {_named(reused)}; they stay there "
-                f"untouched until a person has looked, see: reconciler resync {self._account.label}",
-            )
-        if ambiguous := self._ambiguous():
-            return (
-                Condition.PROTOCOL_ERROR,
-                f"the server names several mails by one id: {_named(ambiguous)}; they stay there",
-            )
-        if self._cursor.too_large:
-            limit = self._tools.settings.mail_bytes
-            return (
-                Condition.MAIL_TOO_LARGE,
-                f"{len(self._cursor.too_large)} mails above {limit} bytes stay on the server",
-            )
-        return Condition.OK, ""
+        return condition_after(self._account.label, self._cursor, self._tools.settings.mail_bytes)
 
 
 def _remembered(connection: Connection, account_key: int, folder: str) -> tuple[ledger.FolderState | None, set[str]]:
@@ -373,12 +368,6 @@ def _mark(connection: Connection, account_key: int, place: Place, uids: Collecti
     ledger.mark_acknowledged(connection, account_key, *place, uids, now)
 
 
-def _named(uids: Collection[str]) -> str:
-    """Some UIDs for a text; a server's words may hold anything."""
-    shown = sorted(ascii(uid)[1:-1] for uid in uids)
-    return ", ".join(shown[:_NAMED_AT_MOST]) + (", …" if len(shown) > _NAMED_AT_MOST else "")
-
-
 def failed(account_key: int, error: Exception) -> StepReport:
     """The report of a step that ended with an exception; only a Refused is permanent."""
     otherwise = Condition.STORE_UNWELL if isinstance(error, Unavailable) else Condition.PROTOCOL_ERROR
@@ -386,10 +375,3 @@ def failed(account_key: int, error: Exception) -> StepReport:
     wait = error.retry_after if isinstance(error, Trouble) else None
     reason = str(error) if isinstance(error, ReconcilerError) else f"{type(error).__name__} in the fetch engine"
     return StepReport(account_key, 0, None, condition, reason, True, isinstance(error, Permanent), wait)
-
-
-def _storing(
-    account_key: int, fetched: Sequence[Fetched], now: datetime, after_fetch: str, move_to: str | None
-) -> Callable[[Connection], Any]:
-    arrived = [ledger.Arrived(account_key, mail, now, after_fetch, move_to) for mail in fetched]
-    return lambda connection: ledger.store_mails(connection, arrived)

@@ -157,4 +157,4 @@ def _close(line: _Line) -> None:
     if line.session is not None:
         line.session.close()
     line.session = None
-    line.cursor = Cursor(turn=line.cursor.turn)
+    line.cursor = line.cursor.renewed()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -13,15 +13,18 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
-from reconciler.core.errors import ReconcilerError, Unavailable
+from reconciler.core.errors import Unavailable
 from reconciler.core.heartbeat import Loop
 from reconciler.runtime.observer import UNOBSERVED, Observer
-from reconciler.store.database import Store
+from reconciler.store.database import CommitUnknown, NotBegun, Store
 
 T = TypeVar("T")
 
 MOST_JOBS = 200
 """Pieces of work in one transaction at most; enough to make the disk's cost per piece small."""
+
+MOST_FAILURES = 2
+"""Pieces in a row, each tried by itself, that the store fails to take before it counts as unwell."""
 
 _BEAT_SECONDS = 1.0
 
@@ -35,8 +38,10 @@ class _Job:
 class Writer:
     """Runs pieces of work on the store; a piece's result is given out only once it is durable.
 
-    Pieces share a transaction, each in a savepoint: one that fails is undone alone and gets its own exception.
-    If the commit fails every piece of it fails with Unavailable, and nothing of it may be acknowledged to anyone.
+    Pieces share a transaction, each in a savepoint: one that fails is undone alone and gets its own exception. If the
+    transaction itself fails its pieces are done again, each in one of its own, so that only the offender fails; a piece
+    must stand being called twice. An unwell store fails them all with Unavailable, and where it is not known whether it
+    has committed nothing is done again. What has failed may not be acknowledged to anyone.
     """
 
     def __init__(self, store: Store, observer: Observer = UNOBSERVED) -> None:
@@ -97,21 +102,37 @@ class Writer:
         self._write(jobs)
         self._observer.committed(len(jobs), time.monotonic() - started)
 
-    def _write(self, jobs: list[_Job]) -> None:
-        outcomes: list[tuple[_Job, Any, BaseException | None]] = []
+    def _write(self, jobs: Sequence[_Job]) -> None:
         try:
-            with self._store.write() as connection:
-                outcomes = [(job, *_attempt(connection, job)) for job in jobs]
+            outcomes = self._store.transact(lambda connection: [_attempt(connection, job) for job in jobs])
         except Exception as error:
-            trouble = error if isinstance(error, ReconcilerError) else Unavailable(f"the store did not commit: {error}")
-            for job in jobs:
-                job.result.set_exception(trouble)
+            if len(jobs) == 1 or isinstance(error, NotBegun | CommitUnknown):
+                _fail(jobs, error)
+            else:
+                self._write_one_by_one(jobs)
             return
-        for job, value, failure in outcomes:
+        for job, (value, failure) in zip(jobs, outcomes, strict=True):
             if failure is None:
                 job.result.set_result(value)
             else:
                 job.result.set_exception(failure)
+
+    def _write_one_by_one(self, jobs: Sequence[_Job]) -> None:
+        """After their transaction has failed; an unwell store is not asked for every one of them."""
+        failures = 0
+        for number, job in enumerate(jobs):
+            self._observer.beat(Loop.WRITER)
+            self._write([job])
+            error = job.result.exception()
+            failures = failures + 1 if isinstance(error, Unavailable) else 0
+            if error is not None and (failures == MOST_FAILURES or isinstance(error, NotBegun)):
+                _fail(jobs[number + 1 :], error)
+                return
+
+
+def _fail(jobs: Sequence[_Job], error: BaseException) -> None:
+    for job in jobs:
+        job.result.set_exception(error)
 
 
 def _attempt(connection: Connection, job: _Job) -> tuple[Any, BaseException | None]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, bindparam, create_engine, event, inspect, select, text
+from sqlalchemy import Connection, PoolProxiedConnection, bindparam, create_engine, event, inspect, select, text
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import ArgumentError as BadUrl
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -22,8 +22,18 @@ SCHEMA = "0014"
 BUSY_SECONDS = 20.0
 """How long a locked store is waited for, unless the URL says otherwise: `sqlite:///PATH?timeout=SECONDS`."""
 
+T = TypeVar("T")
+
 _META = select(meta.c.value).where(meta.c.name == bindparam("wanted"))
 _SECONDS = re.compile(r"[0-9]{1,5}(\.[0-9]{1,3})?")
+
+
+class NotBegun(Unavailable):
+    """The store did not even begin a transaction: it says the same to whatever was to be written."""
+
+
+class CommitUnknown(Unavailable):
+    """COMMIT failed, and what it was to make durable may be there or not."""
 
 
 class Store:
@@ -51,6 +61,32 @@ class Store:
             with connection.begin():
                 yield connection
 
+    def transact(self, work: Callable[[Connection], T]) -> T:
+        """Do this in a transaction as `write()` makes one; its result once that is durable.
+
+        Raises NotBegun; CommitUnknown; else, as Unavailable or as it came, what the work or COMMIT raised, and then
+        nothing of it is there: it may be done again. After a failed COMMIT that is certain if SQLite still has the
+        transaction open (it is rolled back: sqlite.org/lang_transaction.html, 2.3 and 3), or else if another connection
+        sees that nobody at all has committed since the write lock was had (PRAGMA data_version): an error after the
+        commit, as a WAL hook may raise (sqlite.org/c3ref/wal_hook.html), looks to the caller like one before it.
+        """
+        with self._translated(), self._engine.connect() as connection:
+            connection.execution_options(writes=True)
+            try:
+                transaction = connection.begin()
+            except OperationalError as error:
+                raise NotBegun(f"the store {self.url} does not answer: {error.orig}", retry_after=1.0) from error
+            with transaction, closing(self._engine.raw_connection()) as other:
+                before = _commits_seen(other)
+                result = work(connection)
+                try:
+                    transaction.commit()
+                except DBAPIError as error:
+                    if not _rolled_back(connection) and (before is None or _commits_seen(other) != before):
+                        raise CommitUnknown(f"the store {self.url} may have committed or not: {error.orig}") from error
+                    raise
+            return result
+
     def close(self) -> None:
         """Give all connections back."""
         self._engine.dispose()
@@ -61,6 +97,26 @@ class Store:
             yield
         except OperationalError as error:
             raise Unavailable(f"the store {self.url} does not answer: {error.orig}", retry_after=1.0) from error
+
+
+def _commits_seen(other: PoolProxiedConnection) -> int | None:
+    """A number that differs once anybody but this connection has committed; None if it cannot be had."""
+    raw: Any = other.dbapi_connection
+    try:
+        # Outside any transaction, which would see one snapshot until its end.
+        return int(raw.execute("PRAGMA data_version").fetchone()[0])
+    except raw.Error:
+        return None
+
+
+def _rolled_back(connection: Connection) -> bool:
+    """After a failed COMMIT: undo the transaction if it is still open; False if it was not."""
+    raw: Any = connection.connection.dbapi_connection
+    was_open = bool(raw.in_transaction)
+    if was_open:
+        # SQLAlchemy takes a transaction whose COMMIT was tried for ended, and gives the connection back as it is.
+        raw.rollback()
+    return was_open
 
 
 def open_store(url: str, *, create: bool = False) -> Store:

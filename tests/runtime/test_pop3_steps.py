@@ -226,6 +226,24 @@ def test_after_an_empty_retr_the_others_are_stored_and_nothing_is_deleted_in_tha
     assert [one for one in told if one.startswith("RETR")] == ["RETR 1"]
 
 
+def test_a_mail_that_the_store_refuses_ends_the_session_without_quit_and_then_stays(world: World) -> None:
+    steps_at(world, mailbox({}))
+    with closing(sqlite3.connect(world.path / "state.db", isolation_level=None)) as store:
+        store.execute(
+            "CREATE TRIGGER refuses BEFORE INSERT ON mails WHEN NEW.uid = 'b' BEGIN SELECT RAISE(ABORT, 'never'); END"
+        )
+        [line], told = steps_at(world, mailbox({1: "a", 2: "b", 3: "c"}))
+        assert line.error is not None
+        assert line.error.startswith("MailNotStored: ")
+        assert (line.taken, "QUIT" in told) == (2, False)
+        assert stored(world) == {"a": 1, "c": 1}
+        store.execute("DROP TRIGGER refuses")
+    [line], told = steps_at(world, mailbox({1: "a", 2: "b", 3: "c"}))
+    assert (line.taken, line.error, told[-1]) == (1, None, "QUIT")
+    assert [one for one in told if one.startswith("RETR")] == ["RETR 2"]
+    assert unacknowledged(world) == 0
+
+
 def test_a_quit_that_is_refused_is_shown_and_told_again(world: World) -> None:
     [line], _ = steps_at(world, mailbox({1: "a"}, ("QUIT", b"-ERR not removed\r\n")))
     assert line.taken == 1

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from reconciler.core.fetch import StepLine
+from reconciler.runtime.cycle import Engine
+from reconciler.runtime.fleet import read_fleet
+from reconciler.runtime.writer import Writer
 from tests.world import World, mail
 
 pytestmark = pytest.mark.usefixtures("both_doors")
@@ -188,6 +194,61 @@ def test_a_mail_whose_acknowledgement_was_refused_is_not_fetched_again(world: Wo
     assert taken(world) == 0
     assert len(world.mailbox(address, "Missing")) == 2
     assert world.dovecot.bodies_fetched(address) == 2
+
+
+@contextmanager
+def refusing(world: World, uid: int) -> Iterator[None]:
+    """For as long as the block the store refuses the mail with this UID."""
+    with closing(sqlite3.connect(world.path / "state.db", isolation_level=None)) as store:
+        action = "BEGIN SELECT RAISE(ABORT, 'never'); END"
+        store.execute(f"CREATE TRIGGER refuses BEFORE INSERT ON mails WHEN NEW.uid = '{uid}' {action}")
+        yield
+        store.execute("DROP TRIGGER refuses")
+
+
+@pytest.mark.parametrize("after_fetch", ["seen", "delete"])
+def test_a_mail_that_the_store_refuses_stays_and_rests_and_the_others_are_taken(world: World, after_fetch: str) -> None:
+    address = support(world, after_fetch=after_fetch)
+    world.deliver(address, 5)
+    with refusing(world, 2):
+        lines = [line for line in world.steps(4) if line.account == "support"]
+        assert [line.taken for line in lines] == [2, 2, 0, 0]
+        assert {line.error for line in lines} == {
+            "MailNotStored: the store refuses 1 mails, which stay on the server and are tried again now and then: "
+            "INBOX/2 (IntegrityError: never)"
+        }
+        assert world.condition("support") == "MailNotStored"
+        assert world.dovecot.bodies_fetched(address) == 5
+        if after_fetch == "delete":
+            assert subjects(world, address) == ["Mail 2"]
+        assert len(world.seen(address)) == (4 if after_fetch == "seen" else 0)
+    assert error(world) is None
+    assert (taken(world), world.condition("support")) == (0, "Ok")
+    assert world.dovecot.bodies_fetched(address) == 6
+    assert len(world.seen(address) if after_fetch == "seen" else world.mailbox(address)) == (
+        5 if after_fetch == "seen" else 0
+    )
+
+
+def test_a_mail_that_the_store_refused_is_not_named_any_more_once_it_is_gone(world: World) -> None:
+    address = support(world)
+    world.deliver(address, 2)
+    with refusing(world, 1), world.house() as house:
+        lines: list[StepLine] = []
+        writer = Writer(house.store)
+        engine = Engine(house.tools(writer), lines.append)
+        with house.store.read() as connection:
+            engine.set_accounts(read_fleet(connection, house.registry).accounts)
+        engine.run_cycles(1)
+        world.dovecot.flag(address, [1], "\\Deleted")
+        with world.dovecot.client(address) as client:
+            client.select_folder("INBOX")
+            client.expunge()
+        engine.run_cycles(1)
+        engine.close()
+        writer.close()
+    named = [line.error and line.error.partition(":")[0] for line in lines if line.account == "support"]
+    assert named == ["MailNotStored", None]
 
 
 def put_files(world: World, address: str, raws: Sequence[bytes]) -> None:
