@@ -26,17 +26,22 @@ Lines = Annotated[TextOrNdjson, typer.Option("--format", help="For people or for
 
 
 def fetch(
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TARGET]...", help="With --now: TENANT/ID, TENANT, main; all by default."),
+    ] = None,
     drain: Annotated[bool, typer.Option("--drain", help="Cycle until no account has a backlog.")] = False,
     cycles: Annotated[int | None, typer.Option("--cycles", min=1, metavar="N", help="Exactly N cycles.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what a cycle would take; take nothing.")] = False,
+    now: Annotated[bool, typer.Option("--now", help="Have the running system give a step at once.")] = False,
     state: State = DEFAULT_STATE,
     secrets: Secrets = DEFAULT_SECRETS,
     output: Lines = TextOrNdjson.TEXT,
 ) -> None:
     """Fetch in weighted cycles and route what came: at most `weight` mails from each account in a cycle.
 
-    Reads the applied state only. Exits 4 if an account could not be fetched, 75 beside a running system, 78 if
-    nothing is applied.
+    Reads the applied state only. Exits 4 if an account could not be fetched, 75 beside a running system (with --now:
+    without one), 78 if nothing is applied.
     """
     from reconciler.cli.compose import house
     from reconciler.core.errors import ExitCode
@@ -44,6 +49,10 @@ def fetch(
 
     if drain and cycles is not None:
         raise typer.BadParameter("--drain and --cycles exclude each other")
+    if now and (drain or cycles is not None or dry_run):
+        raise typer.BadParameter("--now excludes --drain, --cycles and --dry-run")
+    if targets and not now:
+        raise typer.BadParameter("a TARGET is for --now; without it all accounts have their step")
     troubled: list[str] = []
 
     def show(line: StepLine) -> None:
@@ -53,11 +62,25 @@ def fetch(
 
     configure_logs("warning")
     wired = house(state, secrets)
-    if dry_run:
+    if now:
+        _ask(wired, targets or [], show)
+    elif dry_run:
         _preview(wired, show)
     else:
         _fetch(wired, show, cycles=None if drain else cycles or 1)
     raise typer.Exit(ExitCode.DEGRADED.value if troubled else ExitCode.CLEAN.value)
+
+
+def _ask(wired: House, targets: list[str], show: Any) -> None:
+    """Have the running system give these accounts a step, and show each one."""
+    from reconciler.core.suspension import Activity
+    from reconciler.runtime.fetch_now import choose_accounts, fetch_now
+
+    chosen = choose_accounts(wired.store, wired.registry, targets)
+    _tell(chosen.suspensions, Activity.FETCHING)
+    for line in chosen.unfetched:
+        show(line)
+    fetch_now(wired.store, chosen.keys, show, wired.settings.now_seconds)
 
 
 def _fetch(wired: House, show: Any, *, cycles: int | None) -> None:

@@ -147,3 +147,7 @@ class StepLine:
     backlog: int | None
     seconds: float
     error: str | None
+
+
+NOT_FETCHED = "NotFetched"
+"""Stands for the condition in `error` of an account that is to have a step and gets none, for nobody fetches it."""

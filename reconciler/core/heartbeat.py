@@ -15,6 +15,7 @@ class Loop(StrEnum):
     REMIND = "remind"
     RECONCILE = "reconcile"
     SUSPEND = "suspend"
+    REQUEST = "request"
     NOTICE = "notice"
     WRITER = "writer"
     LEASE_MAIL = "lease mail"

@@ -65,6 +65,11 @@ def woken(turn: Turn, now: datetime) -> Turn:
     return turn if turn.failures else replace(turn, next_at=min(turn.next_at, now))
 
 
+def asked(turn: Turn, now: datetime) -> Turn:
+    """The turn of an account that a person wants to have its step: at once, whatever went wrong before."""
+    return replace(turn, next_at=min(turn.next_at, now))
+
+
 class Pending:
     """The accounts of a cycle that still wait for their step, in groups of which each may be held up by itself.
 

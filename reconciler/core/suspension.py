@@ -32,7 +32,7 @@ class Activity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a suspension is about: everything (`unit` None), a tenant or `main` (`account` None), or one account."""
+    """What a command is about: everything (`unit` None), a tenant or `main` (`account` None), or one account."""
 
     unit: str | None = None
     account: str | None = None
@@ -49,7 +49,7 @@ def parse_target(text: str) -> Target:
     """`all`, `TENANT`, or `TENANT/ID`; `all/` is a tenant of that name. Raises Invalid."""
     match = _TARGET.fullmatch(text)
     if match is None:
-        raise Invalid(f"{text!r} is nothing that can be suspended; write TENANT/ID, TENANT, main, or all")
+        raise Invalid(f"{text!r} names no account and no tenant; write TENANT/ID, TENANT, main, or all")
     if text == EVERYTHING:
         return Target()
     return Target(match["unit"], match["account"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Set
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,8 @@ from typing import Any
 from reconciler.core.fetch import StepLine
 from reconciler.core.health import Condition
 from reconciler.core.heartbeat import Loop
-from reconciler.core.schedule import Pending, StepEnd, Turn, after_step, due, next_opening, rest_of, woken
+from reconciler.core.requests import Requests
+from reconciler.core.schedule import Pending, StepEnd, Turn, after_step, asked, due, next_opening, rest_of, woken
 from reconciler.runtime.clock import steady_now
 from reconciler.runtime.doors import Door
 from reconciler.runtime.fast_door import FastDoor
@@ -25,6 +26,7 @@ from reconciler.runtime.hub import Hub
 from reconciler.runtime.observer import UNOBSERVED, Observer
 from reconciler.runtime.step import StepReport, Tools
 from reconciler.runtime.thread_door import ThreadDoor
+from reconciler.store.fetch_requests import answer
 
 _LONGEST_WAIT = 0.25
 """Seconds; deadlines of commands are looked after in between."""
@@ -43,7 +45,7 @@ class _Running:
 
 
 class Engine:
-    """Runs cycles until it is stopped. All its methods but `set_accounts` and `stop` belong to one thread."""
+    """Runs cycles until it is stopped. What does not say that any thread may call it belongs to one."""
 
     def __init__(self, tools: Tools, on_step: Callable[[StepLine], None], observer: Observer = UNOBSERVED) -> None:
         self._tools, self._on_step, self._observer = tools, on_step, observer
@@ -55,6 +57,7 @@ class Engine:
         self._in_cycle = 0
         self._look_at = float("inf")
         self._health = HealthRows(tools)
+        self._requests = Requests()
         self._cycle = 0
         self._hub = Hub()
         self._thread_door = ThreadDoor(tools, self._reported)
@@ -67,6 +70,14 @@ class Engine:
         """Swap the accounts; running steps end with the settings they began with. Callable from any thread."""
         self._next_accounts = dict(accounts)
         self._hub.post(_nothing)
+
+    def fetched(self) -> Set[int]:
+        """The accounts that have steps now, by key. Callable from any thread."""
+        return self._accounts.keys()
+
+    def serve_now(self, opened: Mapping[int, Set[int]]) -> None:
+        """These requests by account key, and no others, wait for a step that begins from now on. From any thread."""
+        self._hub.post(partial(self._hurry, opened))
 
     def stop(self) -> None:
         """Let what is in hand end and return from the loop. Callable from any thread."""
@@ -198,6 +209,7 @@ class Engine:
         account, now = self._accounts[key], time.monotonic()
         door = self._door(account)
         self._running[key] = _Running(account, self._cycle, now, door)
+        self._requests.begun(key)
         self._busy[door] = self._busy.get(door, 0) + 1
         self._in_cycle += 1
         self._look_at = min(self._look_at, now + self._tools.settings.late_seconds)
@@ -242,6 +254,21 @@ class Engine:
         if key in self._turns:
             self._turns[key] = woken(self._turns[key], steady_now())
 
+    def _hurry(self, opened: Mapping[int, Set[int]]) -> None:
+        now = steady_now()
+        for key in self._requests.said(opened) & self._turns.keys():
+            self._turns[key] = asked(self._turns[key], now)
+
+    def _answer(self, key: int, line: StepLine) -> None:
+        """Tell whoever asked for this step; what cannot be told is asked for again."""
+        if ids := self._requests.ended(key):
+            told = self._tools.writer.submit(lambda c: answer(c, ids, line))
+            told.add_done_callback(partial(self._told, ids))
+
+    def _told(self, ids: Set[int], done: Future[None]) -> None:
+        if done.exception() is not None:
+            self._hub.post(partial(self._requests.not_told, ids))
+
     def _end(self, report: StepReport) -> None:
         running = self._running.pop(report.account_key, None)
         if running is None:
@@ -257,18 +284,18 @@ class Engine:
         if report.condition is Condition.STORE_UNWELL and self._store_check is None:
             self._store_check = self._tools.writer.submit(_commit_nothing)
         self._health.write(account.key, report.condition, report.reason, report.backlog, self._next_at(account.key))
-        self._on_step(
-            StepLine(
-                cycle=running.cycle,
-                tenant=account.tenant,
-                account=account.account.id,
-                protocol=account.account.protocol,
-                taken=report.taken,
-                backlog=report.backlog,
-                seconds=round(time.monotonic() - running.started, 3),
-                error=f"{report.condition.value}: {report.reason}" if report.condition is not Condition.OK else None,
-            )
+        line = StepLine(
+            cycle=running.cycle,
+            tenant=account.tenant,
+            account=account.account.id,
+            protocol=account.account.protocol,
+            taken=report.taken,
+            backlog=report.backlog,
+            seconds=round(time.monotonic() - running.started, 3),
+            error=f"{report.condition.value}: {report.reason}" if report.condition is not Condition.OK else None,
         )
+        self._answer(account.key, line)
+        self._on_step(line)
 
     def _next_turn(self, account: FetchAccount, report: StepReport, door: Door) -> Turn:
         end = StepEnd(report.connection_lost, report.permanent, report.backlog, report.wait)
@@ -279,7 +306,7 @@ class Engine:
         turn = after_step(turn, end, poll, steady_now(), random.random())
         if self._accounts[account.key] != account:
             turn = Turn(steady_now(), turn.backlog)
-        return turn
+        return asked(turn, steady_now()) if self._requests.waits(account.key) else turn
 
     def _is_store_unwell(self) -> bool:
         """Whether a write that only asks how the store is has not gone well yet since one of ours failed."""

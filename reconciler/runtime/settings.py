@@ -46,4 +46,7 @@ class RunSettings(BaseSettings):
         16, ge=1, description="Connections to submission servers at a time; late steps have theirs beside them."
     )
     send_idle_seconds: float = Field(15.0, ge=0, description="How long such a connection is kept for the next step.")
+    now_seconds: float = Field(
+        10.0, gt=0, description="How long `fetch --now` waits for the running process to take it up."
+    )
     watchdog_seconds: float = Field(600.0, gt=0, description="A loop silent for longer is stuck; the process ends.")

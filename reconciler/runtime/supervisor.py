@@ -26,6 +26,7 @@ from reconciler.runtime.clock import utc_now
 from reconciler.runtime.cycle import Engine
 from reconciler.runtime.delivery import Sender
 from reconciler.runtime.errands import Errands
+from reconciler.runtime.fetch_requests import RequestWatch
 from reconciler.runtime.fleet import read_fleet
 from reconciler.runtime.handing import leaving_result
 from reconciler.runtime.heartbeat import Watchdog
@@ -129,6 +130,7 @@ class Supervisor:
         self._reminding = Reminding(house.store, self._writer, house.registry, house.secrets, utc_now, observer)
         self._owners_post = house.owners_post(self._writer, observer)
         self._suspensions = SuspensionWatch(house.store, self._refresh, utc_now, observer)
+        self._requests = RequestWatch(house.store, self._writer, self._engine, utc_now, observer)
         rests = partial(observer.beat, Loop.RECONCILE)
         self._place = place
         root = place.root if isinstance(place, Folder) and settings.watch_events else None
@@ -159,6 +161,7 @@ class Supervisor:
                 (Loop.RECONCILE, lambda: self._follow(self._stop)),
                 (Loop.NOTICE, lambda: self._owners_post.run(self._stop)),
                 (Loop.SUSPEND, lambda: self._suspensions.run(self._stop)),
+                (Loop.REQUEST, lambda: self._requests.run(self._stop)),
             )
         ]
         for loop in loops:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from reconciler.core.errors import Invalid, NotSetUp, Outdated, Unavailable
 from reconciler.store.tables import meta
 
-SCHEMA = "0014"
+SCHEMA = "0015"
 """The newest migration; a store at another version is migrated when opened, a newer one refused."""
 
 BUSY_SECONDS = 20.0

@@ -1,14 +1,14 @@
-"""The tables of what operators and owners do with tenants: suspensions, and what owners were told."""
+"""The tables of what operators and owners do with tenants: suspensions, requests, and what owners were told."""
 
 from __future__ import annotations
 
 from sqlalchemy import Column, ForeignKey, Integer, String, Table
 
-from reconciler.store.columns import Compressed, Instant, MailText
+from reconciler.store.columns import Compressed, Instant, Json, MailText
 from reconciler.store.oversight_tables import metadata
 from reconciler.store.tables import Key
 
-__all__ = ["metadata", "notices", "rollbacks", "suspensions", "told"]
+__all__ = ["fetch_requests", "metadata", "notices", "rollbacks", "suspensions", "told"]
 
 told = Table(
     "told",
@@ -65,4 +65,17 @@ suspensions = Table(
     Column("ended_at", Instant, comment="None: nobody ended it before its time"),
     Column("ended_by", String),
     Column("end_reason", MailText),
+)
+
+fetch_requests = Table(
+    "fetch_requests",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("batch", String(16), nullable=False, comment="of one command, which takes its rows away again"),
+    Column("account_key", ForeignKey("accounts.key"), nullable=False),
+    Column("asked_at", Instant, nullable=False),
+    Column("seen_at", Instant, comment="when the running process took it up"),
+    Column("answer", Json, comment="the step that it had, as core.fetch.StepLine; None: not yet"),
+    # Rows go as they come: whoever knows that 7 was answered must not take a later one for it.
+    sqlite_autoincrement=True,
 )

@@ -15,6 +15,7 @@ from reconciler.core.schedule import (
     StepEnd,
     Turn,
     after_step,
+    asked,
     due,
     next_opening,
     rest_of,
@@ -147,3 +148,12 @@ def test_an_account_whose_server_tells_of_news_still_has_steps_within_nine_minut
     poll = timedelta(seconds=60)
     assert rest_of(poll, watched=False) == poll
     assert poll < rest_of(poll, watched=True) < timedelta(minutes=9)
+
+
+@pytest.mark.parametrize("failures", [0, 9], ids=["resting", "in back-off"])
+def test_an_account_that_is_asked_for_is_due_at_once_and_its_failures_still_count(failures: int) -> None:
+    turn = asked(Turn(NOW + timedelta(minutes=10), 3, failures), NOW)
+    assert due({1: turn}, {}, NOW) == [1]
+    assert (turn.backlog, turn.failures) == (3, failures)
+    earlier = Turn(NOW - timedelta(minutes=1))
+    assert asked(earlier, NOW) == earlier
