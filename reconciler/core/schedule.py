@@ -38,18 +38,21 @@ class StepEnd:
     wait: float | None
 
 
-def after_step(turn: Turn, end: StepEnd, poll: timedelta, now: datetime, jitter: float) -> Turn:
+def after_step(
+    turn: Turn, end: StepEnd, poll: timedelta, now: datetime, jitter: float, longest: timedelta = LONGEST_BACKOFF
+) -> Turn:
     """The turn after a step: at once with a backlog, at the poll interval without, later and later after failures.
 
-    `jitter` is a number from 0 to 1 that spreads retries over a quarter of the wait.
+    `jitter` is a number from 0 to 1 that spreads retries over a quarter of the wait, which is `longest` at most; what
+    the server asked for counts in full.
     """
     if not end.failed:
         backlog = end.backlog or 0
         rest = max(timedelta() if backlog else poll, timedelta(seconds=end.wait or 0))
         return Turn(now + rest, backlog, 0)
     failures = turn.failures + 1
-    wait = REFUSED_BACKOFF if end.permanent else min(FIRST_BACKOFF * 2 ** min(failures - 1, 10), LONGEST_BACKOFF)
-    wait *= 1 + jitter / 4
+    wait = REFUSED_BACKOFF if end.permanent else FIRST_BACKOFF * 2 ** min(failures - 1, 10)
+    wait = min(wait, longest) * (1 + jitter / 4)
     if end.wait is not None:
         wait = max(wait, timedelta(seconds=end.wait))
     return replace(turn, next_at=now + wait, failures=failures, is_first=False)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Hashable, Mapping, Set
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -303,7 +303,8 @@ class Engine:
         poll = rest_of(
             self._accounts[account.key].account.poll, watched=self._is_watching and door.watches(account.key)
         )
-        turn = after_step(turn, end, poll, steady_now(), random.random())
+        longest = timedelta(seconds=self._tools.settings.retry_seconds)
+        turn = after_step(turn, end, poll, steady_now(), random.random(), longest)
         if self._accounts[account.key] != account:
             turn = Turn(steady_now(), turn.backlog)
         return asked(turn, steady_now()) if self._requests.waits(account.key) else turn

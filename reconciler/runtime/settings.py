@@ -24,6 +24,9 @@ class RunSettings(BaseSettings):
     command_seconds: float = Field(30.0, gt=0, description="Time for one answer of a mail server.")
     step_seconds: float = Field(60.0, gt=0, description="Deadline of a step; what is stored by then counts.")
     late_seconds: float = Field(1.0, gt=0, description="After this a step is late and the next cycle opens without it.")
+    retry_seconds: float = Field(
+        900.0, gt=0, description="The longest rest after failures; a server that asks for a longer one gets it."
+    )
     door: Literal["thread", "fast"] = Field(
         "fast", description="How protocols are served that can be: all by one loop, or a thread a step."
     )

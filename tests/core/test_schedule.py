@@ -76,6 +76,16 @@ def test_jitter_lengthens_a_wait_by_a_quarter_at_most(failures: int, permanent: 
     assert 5 <= plain <= max(LONGEST_BACKOFF, REFUSED_BACKOFF).total_seconds()
 
 
+@pytest.mark.parametrize(
+    ("end", "seconds"),
+    [(failing(), 8), (failing(permanent=True), 8), (failing(wait=30), 30)],
+    ids=["failed", "refused", "asked to wait"],
+)
+def test_the_longest_rest_may_be_set_and_what_the_server_asks_for_counts_in_full(end: StepEnd, seconds: int) -> None:
+    turn = after_step(Turn(NOW, 0, 9), end, POLL, NOW, 0.0, timedelta(seconds=8))
+    assert turn.next_at == NOW + timedelta(seconds=seconds)
+
+
 @given(st.integers(0, 50), st.booleans(), st.floats(0, 1), st.floats(0, 1e6))
 def test_nobody_comes_back_before_the_time_the_server_asked_for(
     failures: int, permanent: bool, jitter: float, asked: float
