@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -67,8 +69,36 @@ def fetch(
     elif dry_run:
         _preview(wired, show)
     else:
-        _fetch(wired, show, cycles=None if drain else cycles or 1)
+        with _drawn(show) if drain else nullcontext(show) as drawn:
+            _fetch(wired, drawn, cycles=None if drain else cycles or 1)
     raise typer.Exit(ExitCode.DEGRADED.value if troubled else ExitCode.CLEAN.value)
+
+
+@contextmanager
+def _drawn(show: Any) -> Iterator[Any]:
+    """`show` with a progress bar on a terminal's standard error, where it vanishes at the end."""
+    import sys
+
+    if not sys.stderr.isatty():
+        yield show
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from reconciler.report.draining import Drained
+
+    # Lines on the same terminal go above the bar; lines into a file or a pipe stay what they are.
+    columns = (TextColumn("mails"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console, above = Console(stderr=True), sys.stdout.isatty()
+    with Progress(*columns, console=console, transient=True, redirect_stdout=above) as shown:
+        drained, bar = Drained(), shown.add_task("mails", total=None)
+
+        def show_and_draw(line: StepLine) -> None:
+            show(line)
+            done, total = drained.count(line)
+            shown.update(bar, completed=done, total=total)
+
+        yield show_and_draw
 
 
 def _ask(wired: House, targets: list[str], show: Any) -> None:

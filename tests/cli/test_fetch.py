@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 
 import pytest
@@ -62,6 +66,39 @@ def test_text_has_a_line_a_step(world: World) -> None:
     lines = world.command("fetch", "--drain").stdout.splitlines()
     assert [line.split("  took ")[1].split(",")[0] for line in lines if "acme/support" in line] == ["3", "1"]
     assert sum("main/" in line for line in lines) == 2
+
+
+@pytest.mark.parametrize("shares", [False, True], ids=["lines into a pipe", "lines on the terminal too"])
+def test_a_drain_draws_a_bar_on_a_terminal_and_no_line_is_lost(world: World, shares: bool) -> None:
+    support(world, mails=7)
+    screen, terminal = pty.openpty()
+    words = [sys.executable, "-m", "reconciler", "fetch", "--drain"]
+    env = world.environment | {"TERM": "xterm", "COLUMNS": "100"}
+    out = terminal if shares else subprocess.PIPE
+    with subprocess.Popen(words, env=env, cwd=world.path, stdout=out, stderr=terminal) as process:
+        os.close(terminal)
+        drawn = b"".join(iter(lambda: _read(screen), b"")).decode()
+        piped = process.stdout.read().decode() if process.stdout else ""
+    os.close(screen)
+    assert process.returncode == 0
+    assert "7/7" in drawn
+    lines = drawn if shares else piped
+    assert [n for n in (3, 1) for _ in range(lines.count(f"acme/support (imap)  took {n}"))] == [3, 3, 1]
+    assert shares or "\x1b" not in piped
+
+
+def _read(screen: int) -> bytes:
+    """What a terminal is given; nothing once nobody writes to it any more, which Linux tells by an error."""
+    try:
+        return os.read(screen, 65536)
+    except OSError:
+        return b""
+
+
+def test_into_pipes_a_drain_draws_nothing(world: World) -> None:
+    support(world, mails=4)
+    done = world.command("fetch", "--drain")
+    assert (done.stderr, done.stdout.count("\x1b")) == ("", 0)
 
 
 def test_a_dry_run_says_what_a_step_would_take_and_takes_nothing(world: World) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from reconciler.core.heartbeat import Loop
 from reconciler.runtime.heartbeat import Heartbeats
 from reconciler.runtime.metrics import Metrics
 from reconciler.store.database import open_store
-from tests.docs.pages import codes, page, rows
+from tests.docs.pages import codes, fences, page, rows
 
 OPERATIONS = page("docs/operations.md")
 
@@ -62,3 +64,30 @@ def test_each_metric_is_named_and_each_that_is_named_exists(tmp_path: Path) -> N
     shown = exposed(tmp_path)
     said = {code for row in rows(OPERATIONS.section("Health and metrics"), "metric") for code in codes(row[0])}
     assert said == {name for name in shown if not name.endswith("_created")}
+
+
+def test_what_to_ask_whether_it_fetches_exists_in_status_and_metrics(tmp_path: Path) -> None:
+    asked = rows(OPERATIONS.section("Is it fetching?"), "question")
+    reference = page("docs/reference.md").section("`reconciler status`")
+    for _, keys, metrics in asked:
+        assert set(codes(keys)) <= set(codes(reference))
+        assert set(re.findall(r"\breconciler_[a-z_]+", metrics)) <= exposed(tmp_path)
+        assert codes(keys)
+        assert codes(metrics)
+
+
+def test_the_alarm_on_an_account_that_stopped_is_the_rule_as_it_stands() -> None:
+    [block] = [f.text for f in fences(OPERATIONS.section("Is it fetching?")) if f.language == "promql"]
+    [rule] = [rule for rule in RULES if rule["alert"] == "ReconcilerFetchingStopped"]
+    assert block.split() == rule["expr"].split()
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool comes with Debian's package prometheus")
+def test_the_alarms_on_fetching_fire_for_accounts_that_stopped_and_for_no_others(tmp_path: Path) -> None:
+    rules = OPERATIONS.path.with_name("alerts.rules.yaml")
+    played = tmp_path / "alerts.test.yaml"
+    text = Path(__file__).with_name("alerts.test.yaml").read_text(encoding="utf-8")
+    played.write_text(text.replace("[RULES]", f"['{rules}']"), encoding="utf-8")
+    for words in (["check", "rules", str(rules)], ["test", "rules", str(played)]):
+        done = subprocess.run(["promtool", *words], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
