@@ -73,6 +73,11 @@ def asked(turn: Turn, now: datetime) -> Turn:
     return replace(turn, next_at=min(turn.next_at, now))
 
 
+def unwatched(turn: Turn, poll: timedelta, now: datetime) -> Turn:
+    """The turn of an account whose server cannot tell of new mail any more: at its poll interval, if not earlier."""
+    return replace(turn, next_at=min(turn.next_at, now + poll))
+
+
 class Pending:
     """The accounts of a cycle that still wait for their step, in groups of which each may be held up by itself.
 

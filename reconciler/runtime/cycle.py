@@ -16,7 +16,18 @@ from reconciler.core.fetch import StepLine
 from reconciler.core.health import Condition
 from reconciler.core.heartbeat import Loop
 from reconciler.core.requests import Requests
-from reconciler.core.schedule import Pending, StepEnd, Turn, after_step, asked, due, next_opening, rest_of, woken
+from reconciler.core.schedule import (
+    Pending,
+    StepEnd,
+    Turn,
+    after_step,
+    asked,
+    due,
+    next_opening,
+    rest_of,
+    unwatched,
+    woken,
+)
 from reconciler.runtime.clock import steady_now
 from reconciler.runtime.doors import Door
 from reconciler.runtime.fast_door import FastDoor
@@ -61,7 +72,7 @@ class Engine:
         self._cycle = 0
         self._hub = Hub()
         self._thread_door = ThreadDoor(tools, self._reported)
-        self._fast_door = FastDoor(tools, self._hub, self._end, self._wake)
+        self._fast_door = FastDoor(tools, self._hub, self._end, self._wake, self._unwatched)
         self._is_watching = False
         self._store_check: Future[Any] | None = None
         self._stopping = threading.Event()
@@ -268,6 +279,11 @@ class Engine:
     def _told(self, ids: Set[int], done: Future[None]) -> None:
         if done.exception() is not None:
             self._hub.post(partial(self._requests.not_told, ids))
+
+    def _unwatched(self, key: int) -> None:
+        """The account's connection was closed to make room, so that its server cannot tell of news."""
+        if key in self._turns:
+            self._turns[key] = unwatched(self._turns[key], self._accounts[key].account.poll, steady_now())
 
     def _end(self, report: StepReport) -> None:
         running = self._running.pop(report.account_key, None)

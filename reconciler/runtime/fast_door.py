@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections import Counter, OrderedDict, deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -31,13 +31,12 @@ from reconciler.runtime.asking import (
     Write,
 )
 from reconciler.runtime.channel import Channel
+from reconciler.runtime.connections import Connections, Host, host_in, host_of
 from reconciler.runtime.cursor import Cursor
 from reconciler.runtime.fleet import FetchAccount
 from reconciler.runtime.hub import Hub
 from reconciler.runtime.step import Step, StepReport, Tools, failed
 from reconciler.runtime.thread_door import limits_of, login_pause, too_long
-
-Host = tuple[object, object]
 
 
 @dataclass(slots=True)
@@ -53,6 +52,7 @@ class _Line:
     cursor: Cursor = field(default_factory=Cursor)
     next_login: float = 0.0
     is_opening: bool = False
+    is_counted: bool = False
     watches: bool = False
 
 
@@ -70,19 +70,23 @@ class _Run:
 class FastDoor:
     """Implements `doors.Door` for protocols with a flow. `report` is called in the loop's thread.
 
-    `wake` is told of accounts whose server has news for them, or has ended the connection.
+    `wake` is told of accounts whose server has news for them, or has ended the connection; `unwatched` of those whose
+    connection has made room for another's.
     """
 
     def __init__(
-        self, tools: Tools, hub: Hub, report: Callable[[StepReport], None], wake: Callable[[int], None]
+        self,
+        tools: Tools,
+        hub: Hub,
+        report: Callable[[StepReport], None],
+        wake: Callable[[int], None],
+        unwatched: Callable[[int], None],
     ) -> None:
-        self._tools, self._hub, self._report, self._wake = tools, hub, report, wake
+        self._tools, self._hub, self._report, self._wake, self._unwatched = tools, hub, report, wake, unwatched
         self._openers = {name: p.load_flow() for name, p in tools.plugins.items() if p.load_flow is not None}
         self._lines: OrderedDict[int, _Line] = OrderedDict()
         self._runs: dict[int, _Run] = {}
-        self._proven: set[Host] = set()
-        self._logins: Counter[Host] = Counter()
-        self._open: Counter[Host] = Counter()
+        self._connections = Connections(tools.settings)
         self._in_flight = 0
         self._queued: deque[tuple[_Run, Fetch]] = deque()
         self._readers: ThreadPoolExecutor | None = None
@@ -107,11 +111,8 @@ class FastDoor:
         line = self._lines.get(account.key)
         if line is not None and (line.channel is not None or line.is_opening):
             return not line.is_opening
-        host, settings = _host(account), self._tools.settings
-        most = settings.logins if host in self._proven else settings.unproven_logins
-        if self._logins[host] >= most or sum(self._logins.values()) >= settings.slots:
-            return False
-        return self._has_room(host)
+        host = host_of(account)
+        return self._connections.may_log_in(host) and self._connections.has_room(host, self._evict, time.monotonic())
 
     def start(self, account: FetchAccount) -> None:
         """See Door."""
@@ -133,8 +134,8 @@ class FastDoor:
     def late(self, key: int) -> None:
         """See Door: a login that is late stands in nobody's way."""
         run = self._runs.get(key)
-        if run is not None and run.line.is_opening:
-            self._logins[_host(run.account)] -= 1
+        if run is not None:
+            self._uncount(run)
 
     def abort(self, key: int) -> None:
         """See Door."""
@@ -148,7 +149,7 @@ class FastDoor:
         if line is None or line.channel is None:
             return
         channel, line.channel = line.channel, None
-        self._open[_host_of(line)] -= 1
+        self._connections.closed(_host_of(line), time.monotonic())
         if not channel.is_busy:
             channel.session.goodbye()
             channel.flush()
@@ -174,29 +175,18 @@ class FastDoor:
             self._readers.shutdown(wait=False, cancel_futures=True)
             self._readers = None
 
-    def _has_room(self, host: Host) -> bool:
-        """Whether a connection more may be open; the one that rested longest makes room for it."""
-        settings = self._tools.settings
-        for is_full, at in (
-            (self._open[host] + self._logins[host] >= settings.host_connections, host),
-            (self._open.total() + self._logins.total() >= settings.connections, None),
-        ):
-            if is_full and not self._evict(at):
-                return False
-        return True
-
     def _evict(self, host: Host | None) -> bool:
         for key, line in self._lines.items():
             if line.channel is not None and key not in self._runs and host in (None, _host_of(line)):
-                # It is told again when it has its next step.
+                # It rests, so nothing is left to tell its server.
                 self.drop(key)
-                self._wake(key)
+                self._unwatched(key)
                 return True
         return False
 
     def _log_in(self, run: _Run) -> None:
-        run.line.is_opening = True
-        self._logins[_host(run.account)] += 1
+        run.line.is_opening = run.line.is_counted = True
+        self._connections.login_began(host_of(run.account))
         name = f"log in {run.account.label}"
         threading.Thread(target=self._logging_in, args=(run,), name=name, daemon=True).start()
 
@@ -217,16 +207,21 @@ class FastDoor:
 
     def _login_ended(self, run: _Run) -> None:
         run.line.is_opening = False
-        host = _host(run.account)
-        self._logins[host] = max(0, self._logins[host] - 1)
+        self._uncount(run)
+
+    def _uncount(self, run: _Run) -> None:
+        if run.line.is_counted:
+            run.line.is_counted = False
+            self._connections.login_ended(host_of(run.account))
 
     def _not_opened(self, run: _Run, error: Exception) -> None:
         self._login_ended(run)
+        self._connections.refused(host_of(run.account), run.account.key, error, time.monotonic())
         self._over(run, failed(run.account.key, error))
 
     def _opened(self, run: _Run, connection: socket.socket, session: FlowSession, began: float) -> None:
         self._login_ended(run)
-        self._proven.add(_host(run.account))
+        self._connections.let_in(host_of(run.account))
         run.line.next_login = began + session.login_delay
         if run.is_over or self._lines.get(run.account.key) is not run.line:
             connection.close()
@@ -234,7 +229,7 @@ class FastDoor:
         key, where = run.account.key, f"{run.account.label}: its server"
         run.line.channel = Channel(self._hub, connection, session, where, partial(self._heard, key, run.line))
         run.line.connection = run.account.connection
-        self._open[_host(run.account)] += 1
+        self._connections.opened(host_of(run.account), time.monotonic())
         self._advance(run, None, None)
 
     def _advance(self, run: _Run, answer: Any, error: Exception | None) -> None:
@@ -346,7 +341,7 @@ class FastDoor:
         channel = line.channel
         if channel is not None and (report.connection_lost or not channel.is_open or not channel.session.usable):
             line.channel = None
-            self._open[_host_of(line)] -= 1
+            self._connections.closed(_host_of(line), time.monotonic())
             channel.close()
         if line.channel is None:
             line.cursor = line.cursor.renewed()
@@ -377,16 +372,10 @@ class FastDoor:
         line.watches = False
         if line.channel is not None and not line.channel.is_open:
             line.channel = None
-            self._open[_host_of(line)] -= 1
+            self._connections.closed(_host_of(line), time.monotonic())
             line.cursor = line.cursor.renewed()
         self._wake(key)
 
 
-def _host(account: FetchAccount) -> Host:
-    block = account.account.block
-    return (getattr(block, "host", None), getattr(block, "effective_port", None))
-
-
 def _host_of(line: _Line) -> Host:
-    block = line.connection[1] if len(line.connection) > 1 else None
-    return (getattr(block, "host", None), getattr(block, "effective_port", None))
+    return host_in(line.connection[1] if len(line.connection) > 1 else None)

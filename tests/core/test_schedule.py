@@ -19,6 +19,7 @@ from reconciler.core.schedule import (
     due,
     next_opening,
     rest_of,
+    unwatched,
     woken,
 )
 
@@ -152,6 +153,12 @@ def test_a_group_that_is_held_up_holds_up_no_other(groups: list[int], held_up: s
 def test_news_wake_an_account_at_once_unless_it_waits_after_a_failure() -> None:
     assert woken(turn_in(60), NOW).next_at == NOW
     assert woken(Turn(NOW + timedelta(seconds=60), 0, 2), NOW).next_at == NOW + timedelta(seconds=60)
+
+
+@pytest.mark.parametrize(("due_in", "then"), [(510, 60), (30, 30), (0, 0)])
+def test_an_account_that_lost_its_connection_to_another_is_asked_at_its_poll_interval(due_in: int, then: int) -> None:
+    turn = Turn(NOW + timedelta(seconds=due_in))
+    assert unwatched(turn, POLL, NOW).next_at == NOW + timedelta(seconds=then)
 
 
 def test_an_account_whose_server_tells_of_news_still_has_steps_within_nine_minutes() -> None:
