@@ -30,7 +30,7 @@ Lines = Annotated[TextOrNdjson, typer.Option("--format", help="For people or for
 def fetch(
     targets: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TARGET]...", help="With --now: TENANT/ID, TENANT, main; all by default."),
+        typer.Argument(metavar="TARGET", help="With --now: TENANT/ID, TENANT, main; all by default."),
     ] = None,
     drain: Annotated[bool, typer.Option("--drain", help="Cycle until no account has a backlog.")] = False,
     cycles: Annotated[int | None, typer.Option("--cycles", min=1, metavar="N", help="Exactly N cycles.")] = None,
