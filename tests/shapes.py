@@ -105,6 +105,8 @@ WRONG_TYPES = [
     Shape("a weight in quotes", (*SUPPORT, "weight"), "5", "E203"),
     Shape("a weight with a fraction", (*SUPPORT, "weight"), 2.5, "E203"),
     Shape("a weight as 5.0", (*SUPPORT, "weight"), 5.0, "E203", "JSON knows no difference between 5 and 5.0"),
+    Shape("a rate in quotes", (*SUPPORT, "messages_per_second"), "2", "E203"),
+    Shape("a rate of true", (*SUPPORT, "messages_per_second"), True, "E203"),
     Shape("yes instead of true", (*SUPPORT, "enabled"), "yes", "E203"),
     Shape("1 instead of true", (*EXPERTS, "default"), 1, "E203"),
     Shape("a test expects yes", (*TEST, "expect", "hold"), "yes", "E203"),
@@ -170,6 +172,14 @@ NOT_ALLOWED = [
     Shape("two at signs", (*SUPPORT, "address"), "a@b@acme.example", "E204"),
     Shape("weight 0", (*SUPPORT, "weight"), 0, "E204"),
     Shape("weight 101", (*SUPPORT, "weight"), 101, "E204"),
+    *(
+        Shape(f"bytes_per_day {size!r}", (*SUPPORT, "bytes_per_day"), size, "E204")
+        for size in (0, -1, 10**18 + 1, True, 2.5, "2500", "2500mb", "2.5GB", "0MB", "many")
+    ),
+    *(
+        Shape(f"messages_per_second {rate!r}", (*SUPPORT, "messages_per_second"), rate, "E204")
+        for rate in (0, -0.5, 1001)
+    ),
     Shape("a duration in words", (*SUPPORT, "poll"), "soon", "E204"),
     Shape("a duration as a number", (*SUPPORT, "poll"), 60, "E204"),
     Shape("a domain with a slash", (*SUPPORT, "sends_for"), ["acme.example/"], "E204"),
@@ -314,6 +324,8 @@ GOOD = [
         "an account and a header in a rule", ("routing", 1), rule(account="support", header={"X-A": {"equals": "b"}})
     ),
     Shape("plain text on loopback", (*SUPPORT, "smtp"), {"host": "localhost", "security": "none"}),
+    *(Shape(f"bytes_per_day {s!r}", (*SUPPORT, "bytes_per_day"), s) for s in (1, 2_500_000_000, "2500MB", "1KB", None)),
+    *(Shape(f"messages_per_second {r!r}", (*SUPPORT, "messages_per_second"), r) for r in (0.5, 4, 1000, None)),
     Shape("any settings", (*SUPPORT, "settings"), {"crm": {"deep": [1, None]}}),
 ]
 BAD = [

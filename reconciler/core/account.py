@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
 from reconciler.core.endpoint import SmtpSettings
 from reconciler.core.rule import Rule, RuleTest
 from reconciler.core.secret import Slug
-from reconciler.core.settings import Consequence, Duration, Frozen, declared
+from reconciler.core.settings import Consequence, Duration, Frozen, Size, declared
 from reconciler.core.tenant_settings import (
     Authentication,
     Escalation,
@@ -98,6 +98,14 @@ class Account(Frozen):
     )
     weight: Weight = declared(
         Consequence.RESCHEDULE, 3, description="Messages taken from the account in one step, 1 to 100."
+    )
+    bytes_per_day: Size | None = declared(
+        Consequence.RESCHEDULE,
+        None,
+        description="Bytes fetched from the account in a day (UTC) at most: a number, or `500KB`, `2500MB`, `2GB`.",
+    )
+    messages_per_second: Annotated[float, Field(gt=0, le=1_000, strict=True, allow_inf_nan=False)] | None = declared(
+        Consequence.RESCHEDULE, None, description="Messages fetched from the account in a second at most."
     )
     send_weight: Weight = declared(
         Consequence.RESCHEDULE, 3, description="Messages sent through the account in one step, 1 to 100."

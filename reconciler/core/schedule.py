@@ -19,23 +19,29 @@ forget idle connections (RFC 2177 says within 29 minutes, many do within 10)."""
 class Turn:
     """Where an account stands in the schedule. `failures` counts the steps in a row that went wrong.
 
-    `is_first`: it has had no step yet, or none since it was changed.
+    `is_first`: it has had no step yet, or none since it was changed. `paused_until`: its own bounds forbid to take more
+    of the backlog before.
     """
 
     next_at: datetime
     backlog: int = 0
     failures: int = 0
     is_first: bool = False
+    paused_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StepEnd:
-    """How a step ended, as far as the schedule cares. `wait` is what the server asked for, in seconds."""
+    """How a step ended, as far as the schedule cares. `wait` is what the server asked for, in seconds.
+
+    `pause` is how long the account's own bounds forbid to take more.
+    """
 
     failed: bool
     permanent: bool
     backlog: int | None
     wait: float | None
+    pause: float | None = None
 
 
 def after_step(
@@ -48,8 +54,9 @@ def after_step(
     """
     if not end.failed:
         backlog = end.backlog or 0
-        rest = max(timedelta() if backlog else poll, timedelta(seconds=end.wait or 0))
-        return Turn(now + rest, backlog, 0)
+        pause = timedelta(seconds=end.pause or 0)
+        rest = max(timedelta() if backlog else poll, timedelta(seconds=end.wait or 0), pause)
+        return Turn(now + rest, backlog, 0, paused_until=now + pause if pause else None)
     failures = turn.failures + 1
     wait = REFUSED_BACKOFF if end.permanent else FIRST_BACKOFF * 2 ** min(failures - 1, 10)
     wait = min(wait, longest) * (1 + jitter / 4)
@@ -64,8 +71,9 @@ def rest_of(poll: timedelta, *, watched: bool) -> timedelta:
 
 
 def woken(turn: Turn, now: datetime) -> Turn:
-    """The turn of an account whose server has news: at once, unless it waits after a failure."""
-    return turn if turn.failures else replace(turn, next_at=min(turn.next_at, now))
+    """The turn of an account whose server has news: at once, unless it waits after a failure or for its own bounds."""
+    soonest = max(now, turn.paused_until) if turn.paused_until is not None else now
+    return turn if turn.failures else replace(turn, next_at=min(turn.next_at, soonest))
 
 
 def asked(turn: Turn, now: datetime) -> Turn:

@@ -95,6 +95,37 @@ Duration = Annotated[
     WithJsonSchema({"type": "string", "pattern": _DURATION.pattern}),
 ]
 
+_SIZE = re.compile(r"^([1-9][0-9]{0,8})(KB|MB|GB)$")
+_BYTES = {"KB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
+_MOST_BYTES = 10**18
+
+
+def parse_size(value: object) -> object:
+    """Turn `500KB`, `2500MB`, `2GB` (decimal, as providers count) into bytes; a number stays.
+
+    Anything else raises ValueError with the way to write it.
+    """
+    if type(value) is int and 0 < value <= _MOST_BYTES:
+        return value
+    match = _SIZE.match(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("write a size as a whole number of bytes above 0, or with a unit: 500KB, 2500MB or 2GB")
+    return int(match[1]) * _BYTES[match[2]]
+
+
+Size = Annotated[
+    int,
+    BeforeValidator(parse_size),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": _MOST_BYTES},
+                {"type": "string", "pattern": _SIZE.pattern},
+            ]
+        }
+    ),
+]
+
 Host = Annotated[
     str,
     StringConstraints(

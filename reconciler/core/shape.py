@@ -23,6 +23,7 @@ Model = TypeVar("Model", bound=BaseModel)
 _TYPES = {
     "string_type": "text is wanted here; put a number, date or word such as true in quotes",
     "int_type": "a whole number is wanted here, without quotes",
+    "float_type": "a number is wanted here, without quotes",
     "bool_type": "true or false is wanted here, without quotes",
     "tuple_type": "a list is wanted here",
     "list_type": "a list is wanted here",

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.core.fetch import Listed, Listing
+from reconciler.core.pace import Pace, Pause
 from reconciler.core.unstored import Unstored
 from reconciler.runtime.recheck import Recheck
 from reconciler.store import ledger
@@ -25,6 +26,7 @@ class Cursor:
     are still to be taken. `untold` is how the server is to be told of stored mails, by UID, for each folder and
     UIDVALIDITY; `pending` are those of which it was told and has not answered yet; `refused` those it would not hear
     of in this step. None: not read from the ledger yet. `unstored` are mails that the store refused.
+    `pace` is what was taken lately, where the account has bounds; `pause` is why this step left something.
     """
 
     known: dict[str, set[str]] = field(default_factory=dict)
@@ -40,9 +42,12 @@ class Cursor:
     turn: int = 0
     unstored: dict[tuple[Place, str], Unstored] = field(default_factory=dict)
 
+    pace: Pace | None = None
+    pause: Pause | None = None
+
     def renewed(self) -> Cursor:
         """The cursor for the next connection: without what the server or the ledger tell anew."""
-        return Cursor(turn=self.turn, unstored=self.unstored)
+        return Cursor(turn=self.turn, unstored=self.unstored, pace=self.pace)
 
     def forget_unstored(self, listing: Listing) -> None:
         """What a fresh listing of a folder does not show any more was dealt with there, or has another UID."""

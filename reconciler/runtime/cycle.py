@@ -39,6 +39,9 @@ from reconciler.runtime.step import StepReport, Tools
 from reconciler.runtime.thread_door import ThreadDoor
 from reconciler.store.fetch_requests import answer
 
+_LONGEST_PAUSE = 60.0
+"""Seconds; a drain waits no longer until an account may take more of its backlog."""
+
 _LONGEST_WAIT = 0.25
 """Seconds; deadlines of commands are looked after in between."""
 
@@ -119,14 +122,17 @@ class Engine:
     def drain(self) -> None:
         """Cycles over the accounts with a backlog until there is none; failed accounts are left alone.
 
-        A late account is waited for at the end, but for less than the time its server has for an answer.
+        A late account is waited for at the end, but for less than the time its server has for an answer. One that its
+        own bounds forbid to take more is waited for if that is soon.
         """
         self._swap_accounts()
         todo = set(self._accounts)
         while todo and not self._stopping.is_set():
-            ready = [key for key in self._accounts if key in todo and key not in self._running]
-            if ready:
+            idle = [key for key in self._accounts if key in todo and key not in self._running]
+            if ready := [key for key in idle if not self._pause_of(key)]:
                 self._run_cycle(ready)
+            elif idle:
+                self._wait(min(self._until_late(), *map(self._pause_of, idle)))
             elif not self._a_late_one_ends():
                 break
             todo = {k for k in todo if k in self._running or self._has_more(k)}
@@ -143,7 +149,12 @@ class Engine:
     def _has_more(self, key: int) -> bool:
         """Whether the account has not had its step yet, or had it and something is left."""
         turn = self._turns[key]
-        return turn.is_first or bool(turn.backlog and not turn.failures)
+        return turn.is_first or bool(turn.backlog and not turn.failures and self._pause_of(key) < _LONGEST_PAUSE)
+
+    def _pause_of(self, key: int) -> float:
+        """For how many seconds the account's own bounds forbid to take more."""
+        until = self._turns[key].paused_until
+        return max(0.0, (until - steady_now()).total_seconds()) if until is not None else 0.0
 
     def _a_late_one_ends(self) -> bool:
         settings = self._tools.settings
@@ -314,7 +325,7 @@ class Engine:
         self._on_step(line)
 
     def _next_turn(self, account: FetchAccount, report: StepReport, door: Door) -> Turn:
-        end = StepEnd(report.connection_lost, report.permanent, report.backlog, report.wait)
+        end = StepEnd(report.connection_lost, report.permanent, report.backlog, report.wait, report.pause)
         turn = self._turns.get(account.key, Turn(steady_now()))
         poll = rest_of(
             self._accounts[account.key].account.poll, watched=self._is_watching and door.watches(account.key)

@@ -146,7 +146,11 @@ class FastDoor:
     def drop(self, key: int) -> None:
         """See Door."""
         line = self._lines.pop(key, None)
-        if line is None or line.channel is None:
+        if line is not None:
+            self._close(line)
+
+    def _close(self, line: _Line) -> None:
+        if line.channel is None:
             return
         channel, line.channel = line.channel, None
         self._connections.closed(_host_of(line), time.monotonic())
@@ -179,7 +183,8 @@ class FastDoor:
         for key, line in self._lines.items():
             if line.channel is not None and key not in self._runs and host in (None, _host_of(line)):
                 # It rests, so nothing is left to tell its server.
-                self.drop(key)
+                self._close(line)
+                line.cursor, line.watches = line.cursor.renewed(), False
                 self._unwatched(key)
                 return True
         return False

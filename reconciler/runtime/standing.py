@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from reconciler.core.health import Condition
+from reconciler.core.pace import Bound
 from reconciler.runtime.cursor import Cursor
 
 _NAMED_AT_MOST = 5
@@ -33,6 +34,9 @@ def condition_after(label: str, cursor: Cursor, mail_bytes: int) -> tuple[Condit
             Condition.PROTOCOL_ERROR,
             f"the server names several mails by one id: {_named(ambiguous)}; they stay there",
         )
+    if (pause := cursor.pause) is not None and pause.bound is Bound.BYTES_PER_DAY:
+        until = f"{pause.until:%Y-%m-%d %H:%M} UTC"
+        return Condition.THROTTLED, f"what {pause.bound.value} allows was fetched; the other mails wait until {until}"
     if cursor.too_large:
         return (
             Condition.MAIL_TOO_LARGE,

@@ -22,6 +22,7 @@ from reconciler.runtime.copying import Before, move
 from reconciler.runtime.cursor import Cursor, Place, Told
 from reconciler.runtime.faults import reach
 from reconciler.runtime.fleet import FetchAccount
+from reconciler.runtime.pacing import bounds_of, count, paced
 from reconciler.runtime.recheck import recheck
 from reconciler.runtime.resync import compare_folder, renumbering
 from reconciler.runtime.settings import RunSettings
@@ -35,11 +36,16 @@ from reconciler.store.resync import Decision, renumber
 
 Clock = Callable[[], datetime]
 _SLACK = timedelta(days=1)
+_LONGEST_OPEN = 10.0
+"""Seconds; what the server was told stays uncertain no longer than this while the account rests for its own bounds."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepReport:
-    """How a step went. `backlog` None: not known. `wait`: seconds until the next step that the server asked for."""
+    """How a step went. `backlog` None: not known. `wait`: seconds until the next step that the server asked for.
+
+    `pause`: seconds until the account's own bounds allow more of the backlog.
+    """
 
     account_key: int
     taken: int
@@ -49,6 +55,7 @@ class StepReport:
     connection_lost: bool = False
     permanent: bool = False
     wait: float | None = None
+    pause: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +82,10 @@ class Step:
     def __init__(self, account: FetchAccount, cursor: Cursor, tools: Tools) -> None:
         self._account, self._cursor, self._tools = account, cursor, tools
         self._may_finish = True
+        self._bounds = bounds_of(account.account)
 
     def run(self) -> Asking[StepReport]:
-        """Take at most `weight` mails over all folders; with no backlog left, make certain what was told.
+        """Take at most `weight` mails over all folders; before a rest make certain what was told.
 
         Raises what the door raises; what was stored stays stored.
         """
@@ -85,11 +93,11 @@ class Step:
         try:
             if not self._may_finish:
                 raise Trouble(*self._condition())
-            yield from self._settle(wait=not report.backlog)
+            yield from self._settle(wait=not report.backlog or (self._pause() or 0) > _LONGEST_OPEN)
         except ReconcilerError as error:
             return replace(failed(report.account_key, error), taken=report.taken, backlog=report.backlog)
         condition, reason = self._condition()
-        return replace(report, condition=condition, reason=reason)
+        return replace(report, condition=condition, reason=reason, pause=self._pause())
 
     def preview(self) -> Asking[StepReport]:
         """What a step would take, without taking it: nothing is fetched, stored or told."""
@@ -111,6 +119,7 @@ class Step:
     def _taking(self) -> Asking[StepReport]:
         taken = backlog = 0
         self._cursor.refused.clear()
+        self._cursor.pause = None
         yield from self._settle(wait=False)
         for folder in self._folders():
             weight = self._account.account.weight - taken
@@ -119,7 +128,7 @@ class Step:
                 listing = yield from self._list(folder)
                 self._sort(listing)
             yield from self._catch_up(listing)
-            take = self._next(weight)
+            take = yield from self._next(weight)
             if take:
                 taken += yield from self._take(listing, take)
             backlog += len(self._cursor.waiting)
@@ -233,11 +242,16 @@ class Step:
         self._cursor.too_large |= {f"{listing.folder}/{uid}" for uid in choice.too_large}
         self._cursor.waiting = deque(choice.eligible)
 
-    def _next(self, weight: int) -> list[Listed]:
+    def _next(self, weight: int) -> Asking[Sequence[Listed]]:
         """What this step takes of the queue, which is shortened by it only once that is stored."""
         waiting = self._cursor.waiting
         first = [waiting[n] for n in range(min(max(weight, 0), len(waiting)))]
-        return first[: fitting(first, self._tools.settings.step_bytes)]
+        fits = first[: fitting(first, self._tools.settings.step_bytes)]
+        return (yield from paced(self._account.key, self._bounds, self._cursor, fits, self._tools.clock()))
+
+    def _pause(self) -> float | None:
+        pause = self._cursor.pause
+        return max(0.0, (pause.until - self._tools.clock()).total_seconds()) if pause is not None else None
 
     def _choice(self, listing: Listing, weight: int, *, first_contact: bool) -> Choice:
         known, now = self._cursor.known[listing.folder], self._tools.clock()
@@ -262,6 +276,7 @@ class Step:
         size = sum(mail.size or 0 for mail in take)
         taken = yield from fetch(listing, [mail.uid for mail in take], size)
         reach("fetched")
+        count(self._bounds, self._cursor, taken.mails, self._tools.clock())
         after_fetch, move_to = self._after_fetch()
         refused = yield from self._store(listing, taken.mails, (after_fetch, move_to))
         reach("stored")

@@ -10,7 +10,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
 
 from reconciler.core.fetch import Fetched, Mark
 from reconciler.core.reuse import Stored
@@ -164,6 +164,12 @@ def _new_mail_of(dialect: str) -> Any:
 
 def _new_mail(connection: Connection) -> Any:
     return _new_mail_of(connection.dialect.name)
+
+
+def bytes_since(connection: Connection, account_key: int, since: datetime) -> int:
+    """The size of all mails of this account that were stored since then."""
+    mine = (mails.c.account_key == account_key) & (mails.c.received_at >= since)
+    return int(connection.execute(select(func.coalesce(func.sum(mails.c.size), 0)).where(mine)).scalar_one())
 
 
 def known_uids(connection: Connection, account_key: int, folder: str, uidvalidity: int) -> set[str]:

@@ -129,6 +129,8 @@ def test_a_secret_shows_as_its_name_only() -> None:
     [
         pytest.param({}, {"name": "Other"}, Consequence.COSMETIC, id="name"),
         pytest.param({}, {"weight": 9}, Consequence.RESCHEDULE, id="weight"),
+        pytest.param({}, {"bytes_per_day": "2500MB"}, Consequence.RESCHEDULE, id="bytes a day"),
+        pytest.param({"messages_per_second": 2}, {"messages_per_second": 0.5}, Consequence.RESCHEDULE, id="a rate"),
         pytest.param({}, {"poll": "5m"}, Consequence.RESCHEDULE, id="poll"),
         pytest.param({}, {"address": "b@acme.example"}, Consequence.DRAIN, id="address"),
         pytest.param({}, {"enabled": False}, Consequence.REROUTE, id="enabled"),
