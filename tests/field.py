@@ -72,4 +72,36 @@ ATTACKS = {
 }
 """What people and machines may send us to have a mail reach somebody it should not."""
 
-ROWS = SEEN_ELSEWHERE | BAD_INPUT | ATTACKS
+FAULTS = {
+    "refused": "nobody listens where the server should be",
+    "reset": "a connection is reset, before the greeting or in the middle of a mail",
+    "half-open": "the other end is gone and does not say so",
+    "silent after greeting": "the server connects, greets or lets in, and says no more",
+    "silent inside a literal": "half of a mail comes, then nothing more",
+    "one byte a second": "an answer comes so slowly that it never ends and never stops",
+    "garbage for a tagged answer": "what comes is no answer of this protocol",
+    "BYE in the middle": "the server ends the session while it gives mails",
+    "BYE with SELECT's OK": "the server ends the session in the same breath in which it opens the folder",
+    "literal of another length": "a literal is longer or shorter than it was said to be",
+    "unsolicited EXPUNGE and EXISTS": "mails come and go while others are given",
+    "two FETCH answers": "a mail is given twice, and once more with nothing in it",
+    "UIDs reused": "the UIDs of old mails are given to new ones",
+    "UIDVALIDITY 0": "the server does not tell what its UIDs hold for",
+    "in use": "NO [INUSE]: another client holds the mailbox",
+    "throttled": "the server asks to be left alone, in each of the ways that servers have",
+    "wrong certificate": "the certificate is another server's or nobody's, or there is no TLS at all",
+    "expired certificate": "the certificate's time is over",
+    "STARTTLS removed": "somebody in between takes STARTTLS out of what the server offers",
+    "PREAUTH": "the server says that the login is done already, so that TLS never begins",
+    "data before TLS": "somebody in between says something before TLS begins, to be taken for said within",
+    "POP3 silent": "a POP3 server says no more",
+    "POP3 garbage": "what comes is no answer of POP3",
+    "POP3 IN-USE": "-ERR [IN-USE]: another session has the mailbox locked",
+    "POP3 SYS/TEMP": "-ERR [SYS/TEMP]: the server has trouble of its own",
+    "POP3 LOGIN-DELAY": "-ERR [LOGIN-DELAY]: the last login was too short ago",
+    "POP3 body cut short": "a mail has no end, or nothing in it",
+    "UIDL reused": "the UIDL of an old mail is given to a new one",
+}
+"""What mail servers, and whoever stands between them and us, may do while mails are fetched."""
+
+ROWS = SEEN_ELSEWHERE | BAD_INPUT | ATTACKS | FAULTS

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from reconciler.core.errors import ReconcilerError
 from reconciler.core.fetch import Fetched, Listing, Mark
 from reconciler.core.secret import Secret
+from reconciler.protocol.connection import Opening
 
 T = TypeVar("T")
 Flow = Generator[None, None, T]
@@ -28,11 +29,13 @@ class Limits:
     """How long a door may wait, in seconds: for a connection, for one answer, for the answer to a mail that was sent.
 
     The last is long because a server that gets no patience there gets the mail twice (RFC 5321 4.5.3.2.6).
+    `opening` hears of the socket as soon as there is one: a server that sends a byte now and then is always in time.
     """
 
     connect: float = 10.0
     command: float = 30.0
     final_answer: float = 600.0
+    opening: Opening | None = None
 
 
 @dataclass(frozen=True, slots=True)

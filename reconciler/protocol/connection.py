@@ -6,6 +6,7 @@ import io
 import re
 import socket
 import ssl
+import threading
 from collections.abc import Callable
 
 from reconciler.core.health import Condition, Refused, Trouble
@@ -31,6 +32,53 @@ def cut(connection: socket.socket | None) -> None:
         socket.socket.shutdown(connection, socket.SHUT_RDWR)
     except OSError:
         return
+
+
+class Opening:
+    """A connection in the making, which any thread may cut off; to be closed when it is made, or is not."""
+
+    def __init__(self) -> None:
+        self._lock, self._is_cut = threading.Lock(), False
+        # A descriptor of its own: TLS takes the socket's away, and another connection may get its number.
+        self._own: socket.socket | None = None
+
+    def made(self, connection: socket.socket) -> None:
+        """There is a socket now, on which whoever opens may wait for long."""
+        with self._lock:
+            self._release()
+            self._own = connection.dup()
+            if self._is_cut:
+                cut(self._own)
+
+    def cut(self) -> None:
+        """Let every call on the connection fail, those to come too."""
+        with self._lock:
+            self._is_cut = True
+            cut(self._own)
+
+    def close(self) -> None:
+        """Forget the connection, which stays as it is."""
+        with self._lock:
+            self._release()
+
+    def _release(self) -> None:
+        if self._own is not None:
+            self._own.close()
+            self._own = None
+
+
+def connected(
+    host: str, port: int, seconds: float, context: ssl.SSLContext | None, opening: Opening | None
+) -> socket.socket:
+    """A connection, through TLS if there is a context; `seconds` is the time for each answer until then."""
+    connection = socket.create_connection((host, port), seconds)
+    try:
+        if opening is not None:
+            opening.made(connection)
+        return connection if context is None else context.wrap_socket(connection, server_hostname=host)
+    except BaseException:
+        connection.close()
+        raise
 
 
 class CleanStart:

@@ -25,7 +25,7 @@ from reconciler.protocol.imap_answers import (
     mark_of,
     uid_set,
 )
-from reconciler.protocol.imap_failure import translated, wait
+from reconciler.protocol.imap_failure import throttled, translated, wait
 from reconciler.protocol.imap_login import drop, logged_in_client
 from reconciler.protocol.imap_settings import ImapAfterFetch, ImapSettings
 
@@ -65,7 +65,7 @@ class ImapSession:
         After an answer that said [THROTTLED] although it was good, raises Trouble(THROTTLED).
         """
         if self._told_to_wait:
-            raise Trouble(Condition.THROTTLED, f"{self._where} said [THROTTLED] in an answer; it asks to wait")
+            raise throttled(self._where)
         with self._doing(f"list {folder}"):
             uidvalidity = self._select(folder, writable=self._is_acknowledged)
             following = self._number("UIDNEXT")

@@ -82,7 +82,9 @@ def fetched_by_uid(data: Sequence[Any]) -> dict[str, dict[bytes, Any]]:
         for items in parse_fetch_response(response, normalise_times=False, uid_is_key=False).values():
             uid = items.get(b"UID")
             if isinstance(uid, int):
-                found.setdefault(str(uid), {}).update(items)
+                of_uid = found.setdefault(str(uid), {})
+                # Of two bodies the one with something in it counts.
+                of_uid.update((name, value or of_uid.get(name, value)) for name, value in items.items())
     return found
 
 

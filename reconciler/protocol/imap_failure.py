@@ -53,6 +53,12 @@ def meaning(error: Exception, where: str, doing: str, text: str) -> Trouble | Re
     )
 
 
+def throttled(where: str) -> Trouble:
+    """An answer said [THROTTLED] although it was good."""
+    text = f"{where} said [THROTTLED] in an answer; it asks to wait"
+    return Trouble(Condition.THROTTLED, text, retry_after=suggested_wait("[THROTTLED]"))
+
+
 def wait(where: str, text: str) -> Trouble:
     """The server asks to come back later."""
     return Trouble(Condition.THROTTLED, f"{where} asks to wait ({text})", retry_after=suggested_wait(text))

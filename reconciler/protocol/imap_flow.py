@@ -10,7 +10,7 @@ from reconciler.core.fetch import Fetched, Listed, Listing, Mark
 from reconciler.core.health import Condition, Refused, Trouble
 from reconciler.protocol.base import Acknowledged, Flow, Taken
 from reconciler.protocol.imap_answers import asks_to_wait, folder_argument, in_uid_order, mark_of, uid_groups, uid_set
-from reconciler.protocol.imap_failure import wait
+from reconciler.protocol.imap_failure import throttled, wait
 from reconciler.protocol.imap_flow_acknowledge import Acknowledging, add_numbers, present
 from reconciler.protocol.imap_flow_bodies import Described, Heads, bodies
 from reconciler.protocol.imap_settings import ImapAfterFetch, ImapSettings
@@ -71,7 +71,7 @@ class ImapFlow:
         has taken it yet. Else what has a higher UID than any seen before.
         """
         if self._talk.told_to_wait:
-            raise Trouble(Condition.THROTTLED, f"{self._where} said [THROTTLED] in an answer; it asks to wait")
+            raise throttled(self._where)
         yield from self._begin()
         writable = self._settings.after_fetch is not ImapAfterFetch.KEEP
         here = self._selected is not None and (self._selected[0], self._selected[2]) == (folder, writable)

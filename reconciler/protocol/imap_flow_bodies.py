@@ -116,9 +116,10 @@ def _in_pieces(talk: Talk, mail: Listed) -> Flow[bytes | None]:
         command = f"UID FETCH {mail.uid} (BODY.PEEK[]<{len(body)}.{PIECE}>)"
         yield from talk.done(talk.say(command), "fetch a mail")
         piece = into.bodies.get(mail.uid)
-        if piece is None and not body:
-            return None
-        body += piece or b""
+        if piece is None:
+            # Half of a mail is none: whether it vanished meanwhile is asked where nothing came.
+            return b"" if body else None
+        body += piece
         if not piece or len(body) == mail.size:
             return bytes(body)
         if len(body) > most:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import imaplib
+import socket
 
 from imapclient import IMAPClient, SocketTimeout
 from imapclient.exceptions import CapabilityError
@@ -13,7 +14,7 @@ from reconciler.core.oauth import OAuthSettings, answer_to_refusal, chosen_mecha
 from reconciler.core.secret import Secret
 from reconciler.core.settings import Security
 from reconciler.protocol.base import Limits
-from reconciler.protocol.connection import CleanStart, do_not_delay, said
+from reconciler.protocol.connection import CleanStart, connected, do_not_delay, said
 from reconciler.protocol.imap_answers import asks_to_wait, quoted
 from reconciler.protocol.imap_failure import meaning, translated, words
 from reconciler.protocol.imap_settings import ImapSettings
@@ -64,15 +65,37 @@ def _protected_client(settings: ImapSettings, limits: Limits, where: str) -> IMA
     return client
 
 
+class _Conversation(imaplib.IMAP4):
+    """imaplib over a connection that is made already."""
+
+    def __init__(self, host: str, port: int, connection: socket.socket) -> None:
+        self._made = connection
+        super().__init__(host, port)
+
+    def _create_socket(self, *_: object) -> socket.socket:
+        return self._made
+
+
+class _Client(IMAPClient):  # type: ignore[misc]
+    """imapclient over a connection that is made already."""
+
+    def __init__(self, settings: ImapSettings, limits: Limits, connection: socket.socket) -> None:
+        self._made = connection
+        host, port, implicit = settings.host, settings.effective_port, settings.security is Security.TLS
+        super().__init__(host, port, ssl=implicit, timeout=SocketTimeout(limits.connect, limits.command))
+
+    def _create_IMAP4(self) -> imaplib.IMAP4:
+        return _Conversation(self.host, self.port, self._made)
+
+
 def _connected(settings: ImapSettings, limits: Limits) -> IMAPClient:
-    implicit = settings.security is Security.TLS
-    client = IMAPClient(
-        settings.host,
-        settings.effective_port,
-        ssl=implicit,
-        ssl_context=context_for(settings) if implicit else None,
-        timeout=SocketTimeout(limits.connect, limits.command),
-    )
+    context = context_for(settings) if settings.security is Security.TLS else None
+    connection = connected(settings.host, settings.effective_port, limits.connect, context, limits.opening)
+    try:
+        client = _Client(settings, limits, connection)
+    except BaseException:
+        connection.close()
+        raise
     # Otherwise every line, the one with the password too, is formatted for a log.
     client._imap.debug = 0
     do_not_delay(client.socket())

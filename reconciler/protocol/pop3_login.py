@@ -6,6 +6,7 @@ import base64
 import contextlib
 import poplib
 import re
+import socket
 import ssl
 from collections.abc import Mapping, Sequence
 from io import BufferedReader
@@ -17,7 +18,7 @@ from reconciler.core.oauth import OAuthSettings, answer_to_refusal, chosen_mecha
 from reconciler.core.secret import Secret
 from reconciler.core.settings import Security
 from reconciler.protocol.base import Limits
-from reconciler.protocol.connection import CleanStart, do_not_delay
+from reconciler.protocol.connection import CleanStart, connected, do_not_delay
 from reconciler.protocol.pop3_failure import (
     Code,
     answer_of,
@@ -105,13 +106,26 @@ def _protected_client(settings: Pop3Settings, limits: Limits, where: str) -> pop
     return client
 
 
+class _Client(poplib.POP3):
+    """poplib over a connection that is made already."""
+
+    def __init__(self, host: str, port: int, connection: socket.socket) -> None:
+        self._made = connection
+        super().__init__(host, port)
+
+    def _create_socket(self, *_: object) -> socket.socket:
+        return self._made
+
+
 def _connected(settings: Pop3Settings, limits: Limits) -> poplib.POP3:
-    host, port, patience = settings.host, settings.effective_port, limits.connect
-    client: poplib.POP3
-    if settings.security is Security.TLS:
-        client = poplib.POP3_SSL(host, port, timeout=patience, context=context_for(settings))
-    else:
-        client = poplib.POP3(host, port, timeout=patience)
+    host, port = settings.host, settings.effective_port
+    context = context_for(settings) if settings.security is Security.TLS else None
+    connection = connected(host, port, limits.connect, context, limits.opening)
+    try:
+        client = _Client(host, port, connection)
+    except BaseException:
+        connection.close()
+        raise
     do_not_delay(client.sock)
     client.sock.settimeout(limits.command)
     return client

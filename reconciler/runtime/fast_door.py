@@ -15,6 +15,7 @@ from typing import Any
 from reconciler.core.errors import ReconcilerError
 from reconciler.core.health import Condition, Trouble
 from reconciler.protocol.base import FlowSession
+from reconciler.protocol.connection import Opening
 from reconciler.runtime.asking import (
     Acknowledge,
     Ask,
@@ -44,7 +45,7 @@ class _Line:
     """An account's connection and what is remembered with it.
 
     `next_login`: the instant (monotonic seconds) before which the server wants no further login. `is_opening`: a login
-    is in hand, and may be still after its step was given up.
+    is in hand, and may be still after its step was given up; `opening` is what is cut then.
     """
 
     channel: Channel | None = None
@@ -53,6 +54,7 @@ class _Line:
     next_login: float = 0.0
     is_opening: bool = False
     is_counted: bool = False
+    opening: Opening = field(default_factory=Opening)
     watches: bool = False
 
 
@@ -142,6 +144,7 @@ class FastDoor:
         run = self._runs.get(key)
         if run is not None:
             self._stop(run, Trouble(Condition.TIMED_OUT, too_long(run.account, self._tools)))
+            run.line.opening.cut()
 
     def drop(self, key: int) -> None:
         """See Door."""
@@ -191,13 +194,15 @@ class FastDoor:
 
     def _log_in(self, run: _Run) -> None:
         run.line.is_opening = run.line.is_counted = True
+        run.line.opening = Opening()
         self._connections.login_began(host_of(run.account))
         name = f"log in {run.account.label}"
         threading.Thread(target=self._logging_in, args=(run,), name=name, daemon=True).start()
 
     def _logging_in(self, run: _Run) -> None:
         """In a thread of its own: what blocks until the server has let the account in, or not."""
-        block, limits = run.account.account.block, limits_of(self._tools)
+        opening = run.line.opening
+        block, limits = run.account.account.block, limits_of(self._tools, opening)
         opener = self._openers[run.account.account.protocol]
         began = time.monotonic()
         try:
@@ -209,6 +214,8 @@ class FastDoor:
             connection, session = opened
             if not self._hub.post(partial(self._opened, run, connection, session, began)):
                 connection.close()
+        finally:
+            opening.close()
 
     def _login_ended(self, run: _Run) -> None:
         run.line.is_opening = False

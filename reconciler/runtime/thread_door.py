@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from reconciler.core.health import Condition, Trouble
 from reconciler.protocol.base import Limits, Session
+from reconciler.protocol.connection import Opening
 from reconciler.runtime.asking import answered_by_waiting
 from reconciler.runtime.cursor import Cursor
 from reconciler.runtime.fleet import FetchAccount
@@ -21,7 +22,7 @@ class _Line:
     """An account's open session and what is remembered with it; used by one step at a time.
 
     `account` is the account as it was when the session was last used. `next_login`: the instant (monotonic seconds)
-    before which the server wants no further login.
+    before which the server wants no further login. `opening`: what is cut where there is no session yet.
     """
 
     account: FetchAccount
@@ -30,6 +31,7 @@ class _Line:
     cursor: Cursor = field(default_factory=Cursor)
     next_login: float = 0.0
     aborted: bool = False
+    opening: Opening = field(default_factory=Opening)
 
 
 class ThreadDoor:
@@ -61,8 +63,11 @@ class ThreadDoor:
     def abort(self, key: int) -> None:
         """See Door."""
         line = self._lines.get(key)
-        if line is not None and line.session is not None:
-            line.aborted = True
+        if line is None:
+            return
+        line.aborted = True
+        line.opening.cut()
+        if line.session is not None:
             line.session.abort()
 
     def drop(self, key: int) -> None:
@@ -116,7 +121,14 @@ class ThreadDoor:
         line.account = account
         if (rest := line.next_login - time.monotonic()) > 0:
             raise login_pause(account, rest)
-        line.session = open_session(self._tools, account)
+        line.opening = Opening()
+        try:
+            line.session = open_session(self._tools, account, line.opening)
+        finally:
+            line.opening.close()
+        if line.aborted:
+            # In the moment in which there was neither any more to cut.
+            line.session.abort()
         line.connection = account.connection
         line.next_login = time.monotonic() + line.session.login_delay
         return line.session
@@ -141,14 +153,15 @@ def login_pause(account: FetchAccount, rest: float) -> Trouble:
     return Trouble(Condition.THROTTLED, reason, retry_after=rest)
 
 
-def limits_of(tools: Tools) -> Limits:
+def limits_of(tools: Tools, opening: Opening | None = None) -> Limits:
     """How long doors may wait."""
-    return Limits(connect=tools.settings.connect_seconds, command=tools.settings.command_seconds)
+    settings = tools.settings
+    return Limits(connect=settings.connect_seconds, command=settings.command_seconds, opening=opening)
 
 
-def open_session(tools: Tools, account: FetchAccount) -> Session:
+def open_session(tools: Tools, account: FetchAccount, opening: Opening | None = None) -> Session:
     """Have the secret or token at the moment of use and open the door. Raises Trouble or Refused."""
-    block, limits = account.account.block, limits_of(tools)
+    block, limits = account.account.block, limits_of(tools, opening)
     opener = tools.plugins[account.account.protocol].load()
     return tools.access.log_in(account.unit, block, limits, lambda secret: opener(block, secret, limits))
 

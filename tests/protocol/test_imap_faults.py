@@ -274,7 +274,7 @@ def test_throttled_inside_an_ok_makes_the_next_listing_wait() -> None:
         with pytest.raises(Trouble) as caught:
             session.list("INBOX", (), None)
         session.close()
-    assert caught.value.condition is Condition.THROTTLED
+    assert (caught.value.condition, caught.value.retry_after) == (Condition.THROTTLED, 60)
 
 
 @pytest.mark.parametrize("body", [b'""', b"NIL", b"{0}\r\n"], ids=["empty", "NIL", "empty literal"])

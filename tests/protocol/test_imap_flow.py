@@ -202,6 +202,17 @@ def test_a_large_mail_comes_in_pieces(scene: Scene, monkeypatch: pytest.MonkeyPa
     assert mail.raw == b"more it"
 
 
+@pytest.mark.parametrize(("still", "fails"), [("9", True), ("", False)], ids=["is there", "vanished"])
+def test_half_of_a_large_mail_is_none(scene: Scene, monkeypatch: pytest.MonkeyPatch, still: str, fails: bool) -> None:
+    monkeypatch.setattr(imap_flow_bodies, "PIECE", 4)
+    work = scene.start(scene.session.fetch(Listing("INBOX", 7, (Listed("9", 7),)), ["9"]))
+    scene.hears(work, "* 2 FETCH (UID 9 BODY[]<0> {4}\r\nmore)\r\nR3 OK\r\n")
+    scene.hears(work, "* 2 EXPUNGE\r\nR4 OK\r\n")
+    scene.hears(work, "R5 OK\r\n")
+    taken = scene.hears(work, f"* SEARCH {still}\r\nR6 OK\r\n")
+    assert (taken.mails, taken.trouble is not None) == ([], fails)
+
+
 def test_a_piece_larger_than_asked_for_is_refused(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(imap_flow_bodies, "PIECE", 4)
     work = scene.start(scene.session.fetch(Listing("INBOX", 7, (Listed("9", 7),)), ["9"]))

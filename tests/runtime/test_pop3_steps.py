@@ -191,6 +191,7 @@ def test_a_mail_listed_again_after_a_lost_quit_is_deleted_again_without_retr(wor
 @pytest.mark.parametrize(
     ("quit_answer", "after_fetch"), [(CLOSE, "delete"), (OK, "delete"), (OK, "keep")], ids=["lost", "deleted", "kept"]
 )
+@pytest.mark.field("UIDL reused")
 def test_a_uidl_used_again_for_another_mail_is_found_out_and_that_mail_stays(
     world: World, quit_answer: bytes, after_fetch: str
 ) -> None:

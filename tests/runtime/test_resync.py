@@ -109,6 +109,7 @@ def test_back_to_the_first_uidvalidity_a_mail_under_an_old_uid_is_not_taken_for_
 
 
 @pytest.mark.usefixtures("both_doors")
+@pytest.mark.field("UIDs reused")
 def test_uids_given_out_again_under_the_same_uidvalidity_are_noticed(world: World) -> None:
     address = support(world, after_fetch="delete")
     uidlist = world.dovecot.directory / "mail" / address / "Maildir" / "dovecot-uidlist"
